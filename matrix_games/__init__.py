@@ -1,0 +1,1 @@
+"""Cooperative matrix games and the exact best fit of every value class."""

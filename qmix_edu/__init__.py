@@ -1,0 +1,1 @@
+"""A course and a small library on cooperative agents that share one value function."""
