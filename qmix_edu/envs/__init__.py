@@ -1,0 +1,1 @@
+"""Environments; see :func:`qmix_edu.make_env`."""
