@@ -1,0 +1,195 @@
+import subprocess
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from qmix_edu import plots
+
+QTRAN = np.array([[8.0, -12, -12], [-12, 0, 0], [-12, 0, 0]])
+CLIMBING = np.array([[11.0, -30, 0], [-30, 7, 6], [0, 0, 5]])
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def texts(ax: Axes) -> list[str]:
+    return [t.get_text() for t in ax.texts]
+
+
+def outlined(ax: Axes, label: str) -> set[tuple[int, int]]:
+    """The cells (row, column) that the outlines of one label enclose."""
+    return {
+        (round(p.get_y() + p.get_height() / 2), round(p.get_x() + p.get_width() / 2))
+        for p in ax.patches
+        if isinstance(p, Rectangle) and p.get_label() == label
+    }
+
+
+def stars(ax: Axes) -> list[tuple[float, float]]:
+    return [
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+        for line in ax.lines
+        if line.get_marker() == "*" and len(line.get_xdata())
+    ]
+
+
+def bowl_and_rise(k: int = 21):
+    q = np.linspace(-1, 2, k)
+    return q, q[:, None] ** 3 + 2 * q[None, :]
+
+
+def test_payoff_shows_every_payoff_and_the_averages():
+    ax = plots.plot_payoff(CLIMBING, marked={"equilibrium": [(0, 0), (1, 1)]})
+    shown = texts(ax)
+    assert shown[:9] == [f"{v:.4g}" for v in CLIMBING.ravel()]
+    assert shown[9:] == [f"{v:.4g}" for v in [*CLIMBING.mean(1), *CLIMBING.mean(0)]]
+    assert outlined(ax, "equilibrium") == {(0, 0), (1, 1)}
+    assert [(round(x), round(y)) for x, y in stars(ax)] == [(0, 0)]
+    assert ax.get_xlabel() and ax.get_ylabel() and len(ax.figure.axes) == 2  # the second is the colour bar
+
+
+def test_payoff_averages_follow_the_weights():
+    weights = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 2]])
+    rows = (CLIMBING * weights).sum(1) / weights.sum(1)
+    assert texts(plots.plot_payoff(CLIMBING, weights=weights))[9:12] == [f"{v:.4g}" for v in rows]
+
+
+def test_payoff_stars_every_optimum():
+    assert len(stars(plots.plot_payoff([[10, 0, -10], [0, 2, 0], [-10, 0, 10]]))) == 2
+
+
+def test_fits_share_one_scale_and_print_their_errors():
+    additive = QTRAN.mean(0) + QTRAN.mean(1)[:, None] - QTRAN.mean()
+    axes = plots.plot_fits(QTRAN, {"additive": additive}, {"additive": [(1, 1), (1, 2), (2, 1), (2, 2)]})
+    assert "MSE 50.57" in axes[1].get_title()
+    assert outlined(axes[0], "optimum") == {(0, 0)}
+    assert outlined(axes[1], "greedy") == {(1, 1), (1, 2), (2, 1), (2, 2)}
+    scales = [(ax.images[0].norm.vmin, ax.images[0].norm.vmax) for ax in axes]
+    assert scales == [(-12, 8), (-12, 8)]
+
+
+def test_fits_weigh_their_errors():
+    weights = np.array([[9.0, 1], [1, 1]])
+    ax = plots.plot_fits([[1.0, 0], [0, 0]], {"zero": np.zeros((2, 2))}, weights=weights)[1]
+    assert "MSE 0.75" in ax.get_title()
+
+
+def test_fit_3d_draws_a_bar_for_every_residual():
+    fit = np.zeros((3, 3))
+    ax = plots.plot_fit_3d(QTRAN, fit)
+    bars = [line.get_data_3d()[2] for line in ax.lines]
+    assert sorted(tuple(b) for b in bars) == sorted((v, 0) for v in QTRAN.ravel())
+    assert ax.get_title() == f"MSE {np.mean(QTRAN**2):.4g}"
+
+
+def test_an_additive_fit_over_its_utilities_is_a_plane():
+    rows, columns = CLIMBING.mean(1), CLIMBING.mean(0)
+    additive = rows[:, None] + columns - CLIMBING.mean()
+    ax = plots.plot_fit_3d(CLIMBING, additive, utilities=(rows, columns))
+    x, y, z = (np.array([line.get_data_3d()[i][1] for line in ax.lines]) for i in range(3))
+    np.testing.assert_allclose(z, x + y - CLIMBING.mean(), atol=1e-9)
+
+
+def test_violations_are_the_steps_that_fall():
+    surface = np.array([[0.0, 1, 2], [1, 0.5, 3], [2, 2, 2]])
+    along_1, along_2 = plots.violations(surface)
+    np.testing.assert_array_equal(along_1, [[False, True, False], [False, False, True]])
+    np.testing.assert_array_equal(along_2, [[False, False], [True, False], [False, False]])
+    assert plots.count_violations(surface) == 3
+
+
+def test_greedy_actions_are_the_product_of_each_agents_ties():
+    assert plots.greedy_actions(([0, 2, 2], [1, 0])) == [(1, 0), (2, 0)]
+
+
+def test_landscape_stars_the_corner_and_hatches_only_falls():
+    q, surface = bowl_and_rise()
+    ax = plots.plot_landscape(q, q, surface, ([0, 1.5], [1.8, -0.5]))
+    assert stars(ax) == [(1.5, 1.8)]
+    assert not [p for p in ax.patches if p.get_hatch()]
+    assert {t.split("\n")[0] for t in texts(ax) if "," in t} == {"(a, a)", "(a, b)", "(b, a)", "(b, b)"}
+    assert len(ax.figure.axes) == 2
+    falling = plots.plot_landscape(q, q, surface[::-1], ([0, 1.5], [1.8, -0.5]))
+    assert [p for p in falling.patches if p.get_hatch()]
+
+
+def test_landscape_hatches_the_falling_side():
+    q = np.linspace(-1, 1, 21)
+    surface = -np.maximum(q[:, None], 0) + 0 * q
+    cells = plots._falling_cells(surface)
+    assert not cells[:10].any() and cells[10:].all()
+
+
+def test_landscape_3d_puts_the_joint_actions_on_the_surface():
+    q, surface = bowl_and_rise(61)
+    ax = plots.plot_landscape_3d(q, q, surface, ([0.0, 1.5], [0.5, 1.0]))
+    tops = [line.get_data_3d() for line in ax.lines if line.get_marker() in "o*"]
+    for x, y, z in tops:
+        np.testing.assert_allclose(z, x**3 + 2 * y, atol=1e-9)
+    assert len(tops) == 4
+
+
+def test_learning_curves_draw_median_and_quartiles():
+    x = np.arange(5.0)
+    runs = {"QMIX": [(x, x * k) for k in (1, 2, 3, 4, 10)]}
+    ax = plots.plot_learning_curves(runs, ylabel="win rate")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 3 * x)
+    band = ax.collections[0].get_paths()[0].vertices
+    at_end = band[band[:, 0] == 4][:, 1]
+    assert (at_end.min(), at_end.max()) == (8, 16)
+    assert ax.get_legend().get_texts()[0].get_text() == "QMIX (5 runs)"
+
+
+def test_learning_curves_interpolate_on_the_shared_span():
+    runs = {"VDN": [([0, 10], [0, 10]), ([2, 8], [2, 8])]}
+    line = plots.plot_learning_curves(runs, ylabel="return").lines[0]
+    np.testing.assert_allclose(line.get_xdata(), [2, 8])
+    np.testing.assert_allclose(line.get_ydata(), [2, 8])
+
+
+def test_win_rates_show_their_intervals():
+    ax = plots.plot_win_rates(["QMIX", "VDN"], [0.9, 0.5], [0.8, 0.4], [0.95, 0.6])
+    ends = [s[:, 0].tolist() for s in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, [[0.8, 0.95], [0.4, 0.6]])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.plot_payoff([1, 2, 3]), r"shape \(3,\), expected a table"),
+        (lambda: plots.plot_payoff([[1, np.nan]]), r"nan at \(0, 1\)"),
+        (lambda: plots.plot_payoff([[1, 2]], weights=[[1, -1]]), "minimum -1"),
+        (lambda: plots.plot_payoff([[1, 2]], marked={k: [] for k in "wxyz"}), "at most 3"),
+        (lambda: plots.plot_fits(QTRAN, {"bad": [[1, 2]]}), "'bad' has shape"),
+        (lambda: plots.plot_fits(QTRAN, {"vdn": QTRAN}, {"qmix": []}), "'qmix'"),
+        (lambda: plots.plot_fit_3d(QTRAN, [[1, 2]]), "like the payoff"),
+        (lambda: plots.plot_landscape([0, 1], [0, 1, 2], np.eye(2), ([0], [0])), r"expected \(2, 3\)"),
+        (lambda: plots.plot_landscape([0, 1], [0, 1], np.eye(2), ([0], [5])), "agent 2.*widen q2"),
+        (lambda: plots.plot_learning_curves({"IQL": []}, ylabel="y"), "'IQL' has no runs"),
+        (
+            lambda: plots.plot_learning_curves({"IQL": [([0, 1], [0, 0]), ([2, 3], [0, 0])]}, ylabel="y"),
+            "share no span",
+        ),
+        (lambda: plots.plot_win_rates(["a"], [0.5], [0.6], [0.7]), "inside their intervals"),
+        (lambda: plots.plot_win_rates(["a", "b"], [0.5], [0.4], [0.7]), "2 names for 1 rates"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_plots_import_no_torch():
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, plots.__file__]).returncode == 0
