@@ -32,7 +32,8 @@ set-up-dev: python
 
 lab: set-up ## open the course in JupyterLab (LAB_ARGS=--no-browser: without a browser)
 	@echo "lab: opening notebooks/$(FIRST_PAGE) in JupyterLab, reachable from this machine only; Ctrl-C ends it"
-	@cd notebooks && exec ../$(BIN)/jupyter lab $(FIRST_PAGE) --ServerApp.ip=127.0.0.1 $(AS_ROOT) $(LAB_ARGS)
+	@cd notebooks && exec ../$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(FIRST_PAGE) \
+		$(AS_ROOT) $(LAB_ARGS)
 
 test: set-up-dev ## run every test (TEST_ARGS="tests/repository -q": some of them)
 	@$(BIN)/python -m pytest $(TEST_ARGS)

@@ -1,0 +1,28 @@
+"""What holds for every test: one torch thread, compiled SMAX kept between runs, array shapes checked.
+
+The modules import their packages lazily elsewhere, so that a test of the repository alone needs neither torch nor jax.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+
+def user_cache() -> Path:
+    """Return the folder for caches of this user."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache")
+
+
+# Compiling one SMAX map takes seconds; jax reads these when it is imported, so they are set before that.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(user_cache() / "qmix_edu" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+# Two threads slow small networks down; torch and the notebooks' kernels read this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# In the tests only: every call checks the array shapes that its signature names.
+install_import_hook(["qmix_edu", "matrix_games"], "beartype.beartype")
