@@ -1,6 +1,6 @@
 """What holds for every test: one torch thread, compiled SMAX kept between runs, array shapes checked.
 
-The modules import their packages lazily elsewhere, so that a test of the repository alone needs neither torch nor jax.
+Nothing here imports torch or jax, so a test of the repository alone starts quickly.
 """
 
 import os
@@ -25,4 +25,4 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # In the tests only: every call checks the array shapes that its signature names.
-install_import_hook(["qmix_edu", "matrix_games"], "beartype.beartype")
+install_import_hook(["qmix_edu", "matrix_games"], "shape_checks.checked")

@@ -1,8 +1,11 @@
 """The negative control of the shape checks: with them on, a wrong shape or type is an error."""
 
+from typing import Self
+
 import numpy as np
 import pytest
 import torch
+from shape_checks import checked
 
 from qmix_edu import types
 
@@ -35,3 +38,12 @@ def test_a_wrong_kind_of_array_is_an_error():
 
 def test_torch_uses_one_thread():
     assert torch.get_num_threads() == 1
+
+
+def test_an_uncheckable_annotation_leaves_the_others_checked():
+    def grow(self: object, count: int) -> Self:  # Self has no meaning outside a class
+        return self
+
+    with pytest.raises(Exception, match="count"):
+        checked(grow)(1, "two")
+    assert checked(grow)(1, 2) == 1
