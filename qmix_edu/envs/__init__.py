@@ -1,1 +1,61 @@
-"""Environments; see :func:`qmix_edu.make_env`."""
+"""Environments by name: matrix games, the two-step game, SMAX and real StarCraft II."""
+
+from __future__ import annotations
+
+import difflib
+
+from matrix_games import MatrixGame, catalogue
+from qmix_edu.envs.small import MatrixGameEnv, TwoStepGame
+from qmix_edu.types import Environment
+
+
+class UnknownNameError(ValueError):
+    """A name that nothing bears; the message lists the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: list[str]):
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:5]
+        super().__init__(f"There is no {kind} {name!r}; the nearest are {', '.join(near)}.")
+
+
+def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environment:
+    """Make ``n_envs`` copies of an environment.
+
+    ``env`` is a :class:`~matrix_games.MatrixGame`, or one of the names that :func:`env_names` lists:
+    ``matrix/<game>``, ``two-step``, ``smax/<map>``, ``smac/<map>``.
+
+    Raises:
+        UnknownNameError: no environment has this name.
+        StarCraftUnavailable: ``smac/<map>``, and StarCraft II or its package is not there.
+
+    """
+    if n_envs < 1:
+        raise ValueError(f"n_envs is {n_envs}; 1 is the least.")
+    if isinstance(env, MatrixGame):
+        return MatrixGameEnv(env, n_envs, seed)
+    kind, _, name = env.partition("/")
+    if kind == "matrix" and name in catalogue:
+        return MatrixGameEnv(catalogue[name], n_envs, seed)
+    if env == "two-step":
+        return TwoStepGame(n_envs)
+    if kind == "smax" and env in env_names():
+        from qmix_edu.envs.smax import SmaxEnv  # JAX takes seconds to import
+
+        return SmaxEnv(name, n_envs, seed)
+    if kind == "smac" and name:
+        from qmix_edu.envs.starcraft2 import make_starcraft2
+
+        return make_starcraft2(name, n_envs, seed)
+    raise UnknownNameError("environment", env, env_names())
+
+
+def env_names() -> list[str]:
+    """Return the names of all environments."""
+    from qmix_edu.envs.smax import smax_maps
+    from qmix_edu.envs.starcraft2 import starcraft2_maps
+
+    return [
+        *(f"matrix/{name}" for name in catalogue),
+        "two-step",
+        *(f"smax/{name}" for name in smax_maps()),
+        *(f"smac/{name}" for name in starcraft2_maps()),
+    ]

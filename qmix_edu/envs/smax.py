@@ -1,0 +1,209 @@
+"""SMAX: battles in the manner of StarCraft II, simulated in JAX (JaxMARL), against the built-in heuristic enemy.
+
+What SMAX returns raw is scaled and clipped here: positions run from 0 to 32, unit types are integers, and the weapon
+cooldowns in the state keep falling below zero while a unit does not shoot, on which hypernetworks learn nothing.
+
+Source: Rutherford et al. (2023), "JaxMARL".
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+with mock.patch("builtins.print"):  # the import prints which optional environments it lacks
+    from jaxmarl.environments.smax import HeuristicEnemySMAX, map_name_to_scenario
+    from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
+
+from qmix_edu.envs.small import refuse_unavailable
+from qmix_edu.types import EnvSpec, Observation, Transition
+
+MAX_COOLDOWN = 2.0  # seconds; the slowest weapon takes 1.87 and a little
+MAX_UNIT_TYPE = 5
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "qmix_edu" / "jax"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def smax_maps() -> list[str]:
+    """Return the names of SMAX's maps."""
+    return sorted(MAP_NAME_TO_SCENARIO)
+
+
+class _Seen(NamedTuple):
+    """What the compiled functions hand back."""
+
+    obs: Any  # [e, n, o]
+    state: Any  # [e, s]
+    avail_actions: Any  # [e, n, a]
+
+
+class _Outcome(NamedTuple):
+    seen: _Seen
+    reward: Any  # [e, 1], as are the flags
+    terminated: Any
+    truncated: Any
+    won: Any
+
+
+class _Battles(NamedTuple):
+    """All that changes: the random key, the simulator's state, and which battles are over [e]."""
+
+    key: Any
+    simulator: Any
+    ended: Any
+
+
+class SmaxEnv:
+    """``n_envs`` battles of one map, stepped by one compiled call.
+
+    Actions: 0 north, 1 east, 2 south, 3 west, 4 stop, 5 + j shoot enemy j; a dead unit may only stop. Reward: the mean
+    share of health taken from the enemies, and 1 for a win, so a return of 2 is the most. A battle is won when all
+    enemies are dead and a unit of the team lives; when both teams die at once it is a draw. After 100 steps it is
+    truncated.
+    """
+
+    def __init__(self, map_name: str, n_envs: int = 1, seed: int = 0):
+        self._simulator, self._reset, self._step = _compiled(map_name, n_envs)
+        units = self._simulator.num_allies + self._simulator.num_enemies
+        self.spec = EnvSpec(
+            name=f"smax/{map_name}",
+            n_envs=n_envs,
+            n_agents=self._simulator.num_allies,
+            n_actions=self._simulator.num_ally_actions,
+            obs_size=self._simulator.obs_size,
+            state_size=12 * units,
+            episode_limit=self._simulator.max_steps,
+            has_wins=True,
+        )
+        self._key = jax.random.PRNGKey(seed)
+        self._battles: _Battles | None = None
+        self._avail_actions = torch.empty(0)
+
+    def reset(self) -> Observation:
+        """Begin a battle in every copy."""
+        battles, seen = self._reset(self._key)
+        self._battles, self._key = battles, battles.key
+        return self._observation(seen)
+
+    def step(self, actions: Int[Tensor, "e n"]) -> Transition:
+        """Let half a second of battle pass."""
+        if self._battles is None:
+            raise RuntimeError("reset() comes before the first step().")
+        refuse_unavailable(actions, self._avail_actions)
+        battles, outcome = self._step(self._battles, actions.numpy())
+        self._battles, self._key = battles, battles.key
+        return Transition(
+            self._observation(outcome.seen),
+            _to_torch(outcome.reward),
+            _to_torch(outcome.terminated),
+            _to_torch(outcome.truncated),
+            _to_torch(outcome.won),
+            torch.zeros(self.spec.n_envs, 1, dtype=torch.bool),
+        )
+
+    @property
+    def battles(self) -> Any:
+        """SMAX's own state of every battle: positions, health, types and cooldowns of all units."""
+        if self._battles is None:
+            raise RuntimeError("reset() comes before there are battles to look at.")
+        return self._battles.simulator.state
+
+    def _observation(self, seen: _Seen) -> Observation:
+        self._avail_actions = _to_torch(seen.avail_actions)
+        return Observation(_to_torch(seen.obs), _to_torch(seen.state), self._avail_actions)
+
+    def rng_state(self) -> dict[str, Tensor]:
+        """Return the random key."""
+        return {"key": torch.from_numpy(np.array(self._key).view(np.int32))}
+
+    def set_rng_state(self, state: dict[str, Tensor]) -> None:
+        """Put it back."""
+        self._key = jnp.asarray(state["key"].numpy().view(np.uint32))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _to_torch(array: Any) -> Tensor:
+    return torch.from_numpy(np.array(array))
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(map_name: str, n_envs: int) -> tuple[Any, Any, Any]:
+    """Return the simulator and its compiled reset and step for ``n_envs`` battles."""
+    simulator = HeuristicEnemySMAX(scenario=map_name_to_scenario(map_name))
+    allies = [f"ally_{i}" for i in range(simulator.num_allies)]
+
+    def see(obs: Any, simulated: Any) -> _Seen:
+        avail = simulator.get_avail_actions(simulated)
+        return _Seen(
+            jnp.clip(jnp.stack([obs[name] for name in allies]), -1.0, 1.0),
+            _scaled_state(simulator, obs["world_state"]),
+            jnp.stack([avail[name] for name in allies]).astype(bool),
+        )
+
+    def reset_one(key: Any) -> tuple[Any, _Seen]:
+        obs, simulated = simulator.reset(key)
+        return simulated, see(obs, simulated)
+
+    def step_one(key: Any, before: Any, ended: Any, actions: Any) -> tuple[Any, Any, _Outcome]:
+        chosen = {name: actions[i] for i, name in enumerate(allies)}
+        _, after, rewards, dones, _ = simulator.step_env(key, before, chosen)
+        unit_alive = after.state.unit_alive
+        team_alive = unit_alive[: len(allies)].any()
+        enemy_alive = unit_alive[len(allies) :].any()
+        # An ended battle stays as it is: SMAX would simulate on.
+        after = jax.tree.map(lambda old, new: jnp.where(ended, old, new), before, after)
+        seen = see({**simulator.get_obs(after), "world_state": simulator.get_world_state(after)}, after)
+        wiped_out = ~(team_alive & enemy_alive)
+        outcome = _Outcome(
+            seen,
+            jnp.where(ended, 0.0, rewards[allies[0]])[None],
+            (~ended & wiped_out)[None],
+            (~ended & dones["__all__"] & ~wiped_out)[None],
+            (~ended & team_alive & ~enemy_alive)[None],
+        )
+        return after, ended | dones["__all__"], outcome
+
+    def reset(key: Any) -> tuple[_Battles, _Seen]:
+        key, *keys = jax.random.split(key, n_envs + 1)
+        simulated, seen = jax.vmap(reset_one)(jnp.stack(keys))
+        return _Battles(key, simulated, jnp.zeros(n_envs, dtype=bool)), seen
+
+    def step(battles: _Battles, actions: Any) -> tuple[_Battles, _Outcome]:
+        key, *keys = jax.random.split(battles.key, n_envs + 1)
+        simulated, ended, outcome = jax.vmap(step_one)(jnp.stack(keys), battles.simulator, battles.ended, actions)
+        return _Battles(key, simulated, ended), outcome
+
+    key = jax.random.PRNGKey(0)
+    compiled_reset = jax.jit(reset).lower(key).compile()
+    battles, _ = compiled_reset(key)
+    actions = np.zeros((n_envs, len(allies)), dtype=np.int64)
+    compiled_step = jax.jit(step).lower(battles, jnp.asarray(actions, dtype=jnp.int32)).compile()
+    return (
+        simulator,
+        compiled_reset,
+        lambda battles, actions: compiled_step(battles, actions.astype(np.int32)),
+    )
+
+
+def _scaled_state(simulator: Any, world_state: Any) -> Any:
+    """Scale the state: per unit health, x, y, cooldown, type; then every unit's team; then every unit's type."""
+    units = simulator.num_allies + simulator.num_enemies
+    features = world_state[: 10 * units].reshape(units, 10)
+    scale = jnp.array([1.0, simulator.map_width, simulator.map_height, MAX_COOLDOWN] + 6 * [1.0])
+    teams, types = world_state[10 * units : 11 * units], world_state[11 * units :]
+    return jnp.concatenate([jnp.clip(features / scale, 0.0, 1.0).reshape(-1), teams, types / MAX_UNIT_TYPE])

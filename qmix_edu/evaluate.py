@@ -1,0 +1,45 @@
+"""Greedy evaluation, and how sure one may be of a win rate."""
+
+from __future__ import annotations
+
+import torch
+from scipy.stats import binomtest
+
+from qmix_edu.learner import Learner
+from qmix_edu.rollout import play
+from qmix_edu.types import Environment
+
+MAX_ABORTED_ROUNDS = 5
+
+
+def evaluate(env: Environment, learner: Learner, episodes: int, *, seed: int = 0) -> dict[str, float | int | None]:
+    """Play ``episodes`` greedy episodes; return ``win_rate``, ``mean_return`` and ``eval_episodes``.
+
+    ``win_rate`` is None where nothing can be won. Aborted episodes are dropped and played again. ``seed`` only
+    breaks ties of exploration, of which there is none: greedy play takes the first of equal actions.
+    """
+    if episodes < 1:
+        raise ValueError(f"Asked for {episodes} evaluation episodes; 1 is the least.")
+    generator = torch.Generator().manual_seed(seed)
+    returns, wins = torch.empty(0), torch.empty(0, dtype=torch.bool)
+    empty_rounds = 0
+    while len(returns) < episodes:
+        batch, won = play(env, learner, 0.0, generator)
+        empty_rounds += len(batch) == 0
+        if empty_rounds == MAX_ABORTED_ROUNDS:
+            raise RuntimeError(f"{env.spec.name} aborted every episode of {empty_rounds} rounds; nothing to evaluate.")
+        returns, wins = torch.cat([returns, batch.returns]), torch.cat([wins, won])
+    return {
+        "win_rate": wins[:episodes].float().mean().item() if env.spec.has_wins else None,
+        "mean_return": returns[:episodes].mean().item(),
+        "eval_episodes": episodes,
+    }
+
+
+def wilson_interval(wins: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval in which the true win rate lies with the given confidence.
+
+    Source: Wilson (1927), as computed by scipy.
+    """
+    interval = binomtest(wins, episodes).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)

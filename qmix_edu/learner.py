@@ -1,0 +1,141 @@
+"""The learner: online and target networks, the optimiser, and one gradient step on a batch of episodes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from qmix_edu.episodes import EpisodeBatch
+from qmix_edu.td import greedy_actions, masked_td_loss, td_lambda_targets
+from qmix_edu.types import EnvSpec
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    """What one gradient step needs to know.
+
+    ``reward_scale`` multiplies rewards inside the loss only: returns are reported as the environment pays them.
+    ``target_interval`` counts gradient steps between two copies of the online network into the target network.
+    """
+
+    gamma: float = 0.99
+    td_lambda: float = 0.6
+    learning_rate: float = 5e-4
+    max_gradient_norm: float = 10.0
+    target_interval: int = 200
+    reward_scale: float = 1.0
+
+
+class Learner:
+    """Double Q-learning of a factored value.
+
+    ``y_t = r_t + gamma Q_tot^-(s_{t+1}, u')`` with ``u'_a = argmax Q_a(tau_a, .)`` of the online agents, valued by the
+    target agents and the target mixer at the next state; the loss is ``(y - Q_tot)^2`` over real transitions.
+
+    Source: Rashid et al. (2018), equation 6; double Q-learning: van Hasselt et al. (2016).
+    Differs from: PyMARL, which uses RMSprop and one-step targets; here Adam and TD(lambda).
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        algorithm: str,
+        agent: Callable[[], nn.Module],
+        factorisation: Callable[[], nn.Module],
+        settings: LearnerSettings,
+        seed: int,
+    ):
+        self.spec, self.algorithm, self.settings = spec, algorithm, settings
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.online = nn.ModuleDict({"agent": agent(), "factorisation": factorisation()})
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.online.parameters(), lr=settings.learning_rate, eps=1e-5, foreach=True)
+        self.updates = 0
+
+    @torch.no_grad()
+    def utilities(
+        self,
+        obs: Float[Tensor, "e n o"],
+        last_actions: Int[Tensor, "e n"],
+        hidden: Float[Tensor, "e n h"] | None,
+    ) -> tuple[Float[Tensor, "e n a"], Float[Tensor, "e n h"] | None]:
+        """Return the utilities at one moment of play, and the hidden state to pass on."""
+        utilities, hidden = self.online["agent"](obs.unsqueeze(1), last_actions.unsqueeze(1), hidden)
+        return utilities.squeeze(1), hidden
+
+    @torch.no_grad()
+    def value(
+        self,
+        utilities: Float[Tensor, "*b n a"],
+        actions: Int[Tensor, "*b n"],
+        avail_actions: Bool[Tensor, "*b n a"],
+        state: Float[Tensor, "*b s"],
+    ) -> Float[Tensor, "*b m"]:
+        """Return the online value of a joint action, in units of the environment's rewards."""
+        return self.online["factorisation"](utilities, actions, avail_actions, state) / self.settings.reward_scale
+
+    def update(self, batch: EpisodeBatch) -> dict[str, float]:
+        """Take one gradient step and return its metrics."""
+        loss, metrics = self.loss(batch)
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.online.parameters(), self.settings.max_gradient_norm)
+        self.optimiser.step()
+        self.updates += 1
+        if self.updates % self.settings.target_interval == 0:
+            self.target.load_state_dict(self.online.state_dict())
+        return {"loss": loss.item(), "gradient_norm": norm.item(), **metrics}
+
+    def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], dict[str, float]]:
+        """Return the masked TD loss of a batch, and metrics in units of the environment's rewards."""
+        utilities, _ = self.online["agent"](batch.obs, batch.last_actions)  # [b, t+1, n, a]
+        values = self.online["factorisation"](
+            utilities[:, :-1], batch.actions, batch.avail_actions[:, :-1], batch.state[:, :-1]
+        )  # [b, t, m]
+        targets = self.targets(batch, utilities.detach(), values.shape[-1])
+        mask = batch.mask.expand_as(values)
+        loss = masked_td_loss(values, targets, mask)
+        mean_value = (values.detach() * mask).sum() / mask.sum() / self.settings.reward_scale
+        return loss, {"q_mean": mean_value.item()}
+
+    @torch.no_grad()
+    def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t+1 n a"], m: int) -> Float[Tensor, "b t m"]:
+        """Return the double-Q targets; ``utilities`` are the online network's."""
+        target_utilities, _ = self.target["agent"](batch.obs, batch.last_actions)
+        avail_next = batch.avail_actions[:, 1:]
+        next_actions = greedy_actions(utilities[:, 1:], avail_next)
+        next_values = self.target["factorisation"](
+            target_utilities[:, 1:], next_actions, avail_next, batch.state[:, 1:]
+        )
+        shape = (*batch.reward.shape[:2], m)
+        return td_lambda_targets(
+            self.settings.reward_scale * batch.reward.expand(shape),
+            batch.terminated.expand(shape),
+            batch.mask.expand(shape),
+            next_values,
+            self.settings.gamma,
+            self.settings.td_lambda,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that training changes."""
+        return {
+            "online": self.online.state_dict(),
+            "target": self.target.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what ``state_dict`` returned."""
+        self.online.load_state_dict(state["online"])
+        self.target.load_state_dict(state["target"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.updates = state["updates"]

@@ -1,0 +1,59 @@
+"""Play: one episode in every copy of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from qmix_edu.episodes import EpisodeBatch
+from qmix_edu.exploration import epsilon_greedy
+from qmix_edu.learner import Learner
+from qmix_edu.types import Environment, Observation
+
+
+def play(
+    env: Environment,
+    learner: Learner,
+    epsilon: float,
+    generator: torch.Generator,
+    watch: Callable[[Observation, Tensor, Tensor], None] | None = None,
+) -> tuple[EpisodeBatch, Tensor]:
+    """Play one episode in every copy; return the episodes that were not aborted, and whether each was won [b].
+
+    ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
+    """
+    spec = env.spec
+    seen = env.reset()
+    observations, actions_taken, transitions = [seen], list[Tensor](), list[Tensor]()
+    last_actions = torch.full((spec.n_envs, spec.n_agents), spec.n_actions)
+    alive = torch.ones(spec.n_envs, 1, dtype=torch.bool)
+    won, aborted = torch.zeros_like(alive), torch.zeros_like(alive)
+    hidden: Tensor | None = None
+    while alive.any():
+        utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
+        actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
+        if watch is not None:
+            watch(seen, utilities, actions)
+        transition = env.step(actions)
+        transitions.append(
+            torch.stack([transition.reward, transition.terminated.float(), alive.float()])  # [3, e, 1]
+        )
+        won, aborted = won | transition.won, aborted | transition.aborted
+        alive = alive & ~(transition.terminated | transition.truncated | transition.aborted)
+        seen, last_actions = transition.observation, actions
+        observations.append(seen)
+        actions_taken.append(actions)
+    reward, terminated, mask = torch.stack(transitions, dim=2).unbind(dim=0)  # each [e, t, 1]
+    episodes = EpisodeBatch(
+        actions=torch.stack(actions_taken, dim=1),
+        reward=reward,
+        terminated=terminated,
+        mask=mask,
+        obs=torch.stack([o.obs for o in observations], dim=1),
+        state=torch.stack([o.state for o in observations], dim=1),
+        avail_actions=torch.stack([o.avail_actions for o in observations], dim=1),
+    )
+    kept = ~aborted.squeeze(1)
+    return (episodes if kept.all() else episodes.select(kept)), won.squeeze(1)[kept]

@@ -1,0 +1,73 @@
+"""Settings of a training run, and those that suit each kind of environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from qmix_edu.exploration import LinearEpsilon
+from qmix_edu.learner import LearnerSettings
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How experience is gathered and used. A round plays one episode in each of the ``n_envs`` environments.
+
+    ``epsilon_steps``, ``log_interval`` and ``eval_interval`` are counted in environment steps.
+    """
+
+    n_envs: int = 32
+    updates_per_round: int = 8
+    batch_size: int = 32
+    buffer_episodes: int = 5000
+    buffer_bytes: int = 2**31
+    epsilon_start: float = 1.0
+    epsilon_finish: float = 0.05
+    epsilon_steps: int = 100_000
+    log_interval: int = 5_000
+    eval_interval: int = 25_000
+    eval_episodes: int = 128
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, least = getattr(self, field.name), 0 if "epsilon_" in field.name else 1
+            if value < least:
+                raise ValueError(f"{field.name} is {value}; it must be {least} or more.")
+        if max(self.epsilon_start, self.epsilon_finish) > 1:
+            raise ValueError(f"epsilon goes from {self.epsilon_start} to {self.epsilon_finish}; 1 is the most.")
+
+    @property
+    def epsilon(self) -> LinearEpsilon:
+        """The exploration schedule."""
+        return LinearEpsilon(self.epsilon_start, self.epsilon_finish, max(1, self.epsilon_steps))
+
+
+_SMALL_GAME = (
+    LearnerSettings(td_lambda=0.0, learning_rate=2e-3),
+    TrainSettings(epsilon_finish=1.0, log_interval=500, eval_interval=2_000, eval_episodes=32),
+)
+_PRESETS = {
+    "matrix": _SMALL_GAME,
+    "two-step": _SMALL_GAME,
+    "smax": (LearnerSettings(reward_scale=10.0), TrainSettings()),
+    "smac": (
+        LearnerSettings(),
+        TrainSettings(n_envs=1, updates_per_round=1, log_interval=2_000, eval_episodes=32),
+    ),
+}
+
+
+def learner_settings(env_name: str) -> LearnerSettings:
+    """Return the learner's settings that suit an environment."""
+    return _preset(env_name)[0]
+
+
+def train_settings(env_name: str) -> TrainSettings:
+    """Return the training settings that suit an environment.
+
+    The small games are explored uniformly to the end, so that the data do not depend on what was learnt.
+    """
+    return _preset(env_name)[1]
+
+
+def _preset(env_name: str) -> tuple[LearnerSettings, TrainSettings]:
+    return _PRESETS.get(env_name.partition("/")[0], (LearnerSettings(), TrainSettings()))
