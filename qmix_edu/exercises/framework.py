@@ -82,13 +82,9 @@ class Check:
 
     def __init__(self, body: Callable[..., str], chapter: str, hints: Sequence[str]) -> None:
         if not body.__name__.startswith("check_"):
-            raise ValueError(
-                f"a check is named check_<the student's function>, not {body.__name__!r}; rename it"
-            )
+            raise ValueError(f"a check is named check_<the student's function>, not {body.__name__!r}; rename it")
         if len(hints) != 3:
-            raise ValueError(
-                f"{body.__name__} has {len(hints)} hints; give three: small, bigger, and what to expect"
-            )
+            raise ValueError(f"{body.__name__} has {len(hints)} hints; give three: small, bigger, and what to expect")
         self.exercise = body.__name__.removeprefix("check_")
         self.chapter = chapter
         self.__doc__ = body.__doc__
@@ -112,8 +108,7 @@ class Check:
         titles = ("Hint", "Bigger hint", "What to expect", "Solution")
         copy = f"solutions/{self.chapter}.ipynb"
         solution = (
-            f"`{self.exercise}` is written out in [{copy}]({copy})."
-            " Read it, close it, and write it again from memory."
+            f"`{self.exercise}` is written out in [{copy}]({copy}). Read it, close it, and write it again from memory."
         )
         if number not in (1, 2, 3, 4):
             raise ValueError(f"there is no hint {number!r}; ask for hint 1, 2, 3 or 4")
@@ -143,9 +138,7 @@ def _guarded(student: Student) -> Student:
         except Exception as error:
             raise Wrong("your function stopped with an error", _explain(student, error, args)) from error
         if answer is None:
-            raise Wrong(
-                "nothing returned", "your function ends without a `return`, so its answer is None.", hint=1
-            )
+            raise Wrong("nothing returned", "your function ends without a `return`, so its answer is None.", hint=1)
         return answer
 
     return call
@@ -186,9 +179,7 @@ def same(answer: Any, right: Any, tolerance: float = 1e-6) -> bool:
         if isinstance(answer, (bool, np.bool_)):
             return False
         got, expected = np.asarray(answer, dtype=float), np.asarray(right, dtype=float)
-        return got.shape == expected.shape and bool(
-            np.allclose(got, expected, rtol=tolerance, atol=tolerance)
-        )
+        return got.shape == expected.shape and bool(np.allclose(got, expected, rtol=tolerance, atol=tolerance))
     except (TypeError, ValueError):
         return False
 

@@ -25,9 +25,7 @@ def check_row_means(row_means):
         row_means,
         [(p,) for p in random_payoffs(5)],
         right=lambda p: p.mean(axis=1),
-        misconceptions=[
-            Misconception("columns for rows", "you averaged columns.", lambda p: p.mean(axis=0), hint=2)
-        ],
+        misconceptions=[Misconception("columns for rows", "you averaged columns.", lambda p: p.mean(axis=0), hint=2)],
     )
     return "one mean per row."
 
