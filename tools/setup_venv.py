@@ -44,11 +44,10 @@ NO_NETWORK = (
     "Cannot connect to proxy",
     "SSLError",
     "Connection reset by peer",
+    "setuptools>=77 (from versions: none)",  # every index has it; without retries, pip does not say more
 )
 # JupyterLab asks its users about news, and asks the network for them; neither belongs to a lesson.
-LAB_OVERRIDES = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
-}
+LAB_OVERRIDES = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
 class SetupError(Exception):
@@ -86,9 +85,7 @@ def check_writable(folder):
         os.remove(path)
     except OSError as error:
         raise SetupError(
-            "cannot write in {} ({}): put the repository in a folder of your own.".format(
-                folder, error.strerror
-            )
+            "cannot write in {} ({}): put the repository in a folder of your own.".format(folder, error.strerror)
         ) from None
 
 
@@ -148,9 +145,7 @@ def alone():
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
-                raise SetupError(
-                    "another set-up is at work in {}: wait until it has ended.".format(ROOT)
-                ) from None
+                raise SetupError("another set-up is at work in {}: wait until it has ended.".format(ROOT)) from None
         yield
 
 
@@ -158,9 +153,7 @@ def make_venv(venv):
     """Make a new environment, replacing one that is broken or half made; touch nothing else."""
     is_environment = os.path.exists(os.path.join(venv, "pyvenv.cfg"))
     if not is_environment and any(files for _, _, files in os.walk(venv)):
-        raise SetupError(
-            "{} exists and is not a Python environment: move it away and try again.".format(venv)
-        )
+        raise SetupError("{} exists and is not a Python environment: move it away and try again.".format(venv))
     say("making {} with {}".format(os.path.relpath(venv, ROOT), sys.executable))
     done = subprocess.run(
         [sys.executable, "-m", "venv", "--clear", venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -181,7 +174,7 @@ def pip_command(venv, extras):
 
 def explain(output, log):
     """Turn the output of a failed command into one line."""
-    errors = [line.strip() for line in output.splitlines() if "error" in line.lower()]
+    errors = [line.strip() for line in output.splitlines() if line.strip().lower().startswith("error")]
     if any(sign in output for sign in NO_SPACE):
         return "the disk is full (pip also unpacks in {}): free about {:.0f} GB and try again.".format(
             tempfile.gettempdir(), NEEDED_GB["new"]
@@ -284,9 +277,7 @@ def main(arguments=None):
     """Run set-up and return the exit status."""
     parser = argparse.ArgumentParser(description="Make or refresh the environment of the course.")
     parser.add_argument("--extra", action="append", default=[], help="an extra of pyproject.toml, as in dev")
-    parser.add_argument(
-        "--venv", default=os.path.join(ROOT, ".venv"), help="where to make it (default: .venv)"
-    )
+    parser.add_argument("--venv", default=os.path.join(ROOT, ".venv"), help="where to make it (default: .venv)")
     options = parser.parse_args(arguments)
     try:
         set_up(os.path.abspath(options.venv), options.extra)
