@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields
 
 import torch
@@ -21,16 +22,26 @@ def check_conformance(env: Environment, episodes: int = 3, seed: int = 0) -> lis
     closing twice is fine.
     """
     found = _Findings()
+    with suppress(_Unusable):
+        _check_all(env, episodes, seed, found)
+    _check_close(env, found)
+    return found.lines
+
+
+def _check_all(env: Environment, episodes: int, seed: int, found: _Findings) -> None:
     try:
         for episode in range(episodes):
             _play(env, torch.Generator().manual_seed(seed + episode), found)
         _check_reset_midway(env, seed, found)
         _check_rng_state(env, seed, found)
+    except _Unusable:
+        raise
     except Exception as error:  # a breach as well, and often the most telling one
         found.add(f"a legal call raised {type(error).__name__}: {error}")
-    finally:
-        _check_close(env, found)
-    return found.lines
+
+
+class _Unusable(Exception):
+    """What came back has a wrong shape or type, so that nothing more can be checked."""
 
 
 class _Findings:
@@ -40,6 +51,13 @@ class _Findings:
     def add(self, line: str) -> None:
         if line not in self.lines:
             self.lines.append(line)
+
+    def require_tensor(self, name: str, value: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self.require(value.shape == shape, f"{name} has shape {tuple(value.shape)}, not {shape}")
+        self.require(value.dtype == dtype, f"{name} is {value.dtype}, not {dtype}")
+        if value.shape != shape or value.dtype != dtype:
+            raise _Unusable
+        self.require(bool(value.isfinite().all()), f"{name} is not finite")
 
     def require(self, holds: bool, line: str) -> None:
         if not holds:
@@ -82,10 +100,7 @@ def _check_observation(env: Environment, observation: Observation, where: str, f
         "avail_actions": ((spec.n_envs, spec.n_agents, spec.n_actions), torch.bool),
     }
     for name, (shape, dtype) in wanted.items():
-        value: Tensor = getattr(observation, name)
-        found.require(value.shape == shape, f"{where}: {name} has shape {tuple(value.shape)}, not {shape}")
-        found.require(value.dtype == dtype, f"{where}: {name} is {value.dtype}, not {dtype}")
-        found.require(bool(value.isfinite().all()), f"{where}: {name} is not finite")
+        found.require_tensor(f"{where}: {name}", getattr(observation, name), shape, dtype)
     found.require(bool(observation.avail_actions.any(-1).all()), f"{where}: an agent has no available action")
 
 
@@ -97,9 +112,7 @@ def _check_transition(
     for name in ("reward", *_FLAGS):
         value: Tensor = getattr(transition, name)
         dtype = torch.float32 if name == "reward" else torch.bool
-        found.require(value.shape == shape, f"{name} has shape {tuple(value.shape)}, not {shape}")
-        found.require(value.dtype == dtype, f"{name} is {value.dtype}, not {dtype}")
-        found.require(bool(value.isfinite().all()), f"{name} is not finite")
+        found.require_tensor(name, value, shape, dtype)
         found.require(not value[ended].any(), f"{name} is not 0 after the end of an episode")
     one, two, won, aborted = (getattr(transition, flag) for flag in _FLAGS)
     found.require(not (one & two).any(), "terminated and truncated are raised together")

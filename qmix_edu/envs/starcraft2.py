@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from qmix_edu.types import Environment, EnvSpec, Observation, Transition
+from qmix_edu.types import Environment, EnvironmentFailedError, EnvSpec, Observation, Transition
 
 INSTALL_SMAC = 'pip install "git+https://github.com/oxwhirl/smac.git"'
 
@@ -64,7 +64,7 @@ _EPISODE_LIMITS = {
 }
 
 
-class StarCraftUnavailable(RuntimeError):
+class StarCraftUnavailable(EnvironmentFailedError):
     """StarCraft II or its SMAC package cannot be used; the message says what to do."""
 
 
