@@ -3,14 +3,21 @@
 from qmix_edu import algorithms
 from qmix_edu.envs import env_names, make_env
 from qmix_edu.evaluate import evaluate, wilson_interval
-from qmix_edu.settings import TrainSettings, train_settings
+from qmix_edu.gradient_fit import GradientFit, gradient_fit
+from qmix_edu.learner import Learner, LearnerSettings
+from qmix_edu.settings import TrainSettings, learner_settings, train_settings
 from qmix_edu.train import train
 
 __all__ = [
+    "GradientFit",
+    "Learner",
+    "LearnerSettings",
     "TrainSettings",
     "algorithms",
     "env_names",
     "evaluate",
+    "gradient_fit",
+    "learner_settings",
     "make_env",
     "train",
     "train_settings",

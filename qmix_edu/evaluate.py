@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from qmix_edu.learner import Learner
 from qmix_edu.rollout import play
-from qmix_edu.types import Environment
+from qmix_edu.types import Environment, EnvironmentFailedError
 
 MAX_ABORTED_ROUNDS = 5
 
@@ -27,7 +27,9 @@ def evaluate(env: Environment, learner: Learner, episodes: int, *, seed: int = 0
         batch, won = play(env, learner, 0.0, generator)
         empty_rounds += len(batch) == 0
         if empty_rounds == MAX_ABORTED_ROUNDS:
-            raise RuntimeError(f"{env.spec.name} aborted every episode of {empty_rounds} rounds; nothing to evaluate.")
+            raise EnvironmentFailedError(
+                f"{env.spec.name} aborted every episode of {empty_rounds} rounds; nothing to evaluate."
+            )
         returns, wins = torch.cat([returns, batch.returns]), torch.cat([wins, won])
     return {
         "win_rate": wins[:episodes].float().mean().item() if env.spec.has_wins else None,

@@ -41,24 +41,30 @@ class TrainSettings:
         return LinearEpsilon(self.epsilon_start, self.epsilon_finish, max(1, self.epsilon_steps))
 
 
-_SMALL_GAME = (
+@dataclass(frozen=True)
+class _Preset:
+    learner: LearnerSettings
+    train: TrainSettings
+    steps: int
+
+
+_SMALL_GAME = _Preset(
     LearnerSettings(td_lambda=0.0, learning_rate=2e-3),
     TrainSettings(epsilon_finish=1.0, log_interval=500, eval_interval=2_000, eval_episodes=32),
+    steps=20_000,
 )
-_PRESETS = {
-    "matrix": _SMALL_GAME,
-    "two-step": _SMALL_GAME,
-    "smax": (LearnerSettings(reward_scale=10.0), TrainSettings()),
-    "smac": (
-        LearnerSettings(),
-        TrainSettings(n_envs=1, updates_per_round=1, log_interval=2_000, eval_episodes=32),
-    ),
-}
+_SMAX = _Preset(LearnerSettings(reward_scale=10.0), TrainSettings(), steps=300_000)
+_SMAC = _Preset(
+    LearnerSettings(),
+    TrainSettings(n_envs=1, updates_per_round=1, log_interval=2_000, eval_episodes=32),
+    steps=2_000_000,
+)
+_PRESETS = {"matrix": _SMALL_GAME, "two-step": _SMALL_GAME, "smax": _SMAX, "smac": _SMAC}
 
 
 def learner_settings(env_name: str) -> LearnerSettings:
     """Return the learner's settings that suit an environment."""
-    return _preset(env_name)[0]
+    return _preset(env_name).learner
 
 
 def train_settings(env_name: str) -> TrainSettings:
@@ -66,8 +72,13 @@ def train_settings(env_name: str) -> TrainSettings:
 
     The small games are explored uniformly to the end, so that the data do not depend on what was learnt.
     """
-    return _preset(env_name)[1]
+    return _preset(env_name).train
 
 
-def _preset(env_name: str) -> tuple[LearnerSettings, TrainSettings]:
-    return _PRESETS.get(env_name.partition("/")[0], (LearnerSettings(), TrainSettings()))
+def default_steps(env_name: str) -> int:
+    """Return how many environment steps a run takes unless told otherwise."""
+    return _preset(env_name).steps
+
+
+def _preset(env_name: str) -> _Preset:
+    return _PRESETS.get(env_name.partition("/")[0], _SMAX)

@@ -13,7 +13,7 @@ from qmix_edu.evaluate import MAX_ABORTED_ROUNDS, evaluate
 from qmix_edu.learner import Learner
 from qmix_edu.rollout import play
 from qmix_edu.settings import TrainSettings, train_settings
-from qmix_edu.types import Environment
+from qmix_edu.types import Environment, EnvironmentFailedError
 
 Metrics = dict[str, float | int | None]
 
@@ -49,12 +49,13 @@ class Training:
         self.generator = torch.Generator().manual_seed(seed)
         self.env_steps = self.episodes = self.empty_rounds = 0
         self.cpu_seconds = 0.0
+        self.stop_requested = False
 
     def run(self, steps: int) -> Iterator[Metrics]:
-        """Train up to ``steps`` environment steps in all."""
+        """Train up to ``steps`` environment steps in all, or until ``stop_requested`` is set."""
         if steps < 1:
             raise ValueError(f"Asked for {steps} environment steps; 1 is the least.")
-        while self.env_steps < steps:
+        while self.env_steps < steps and not self.stop_requested:
             before = self.env_steps
             metrics = self.round()
             last = self.env_steps >= steps
@@ -90,7 +91,7 @@ class Training:
     def _count(self, episodes: int, env_steps: int) -> None:
         self.empty_rounds = 0 if episodes > 0 else self.empty_rounds + 1
         if self.empty_rounds == MAX_ABORTED_ROUNDS:
-            raise RuntimeError(
+            raise EnvironmentFailedError(
                 f"{self.env.spec.name} aborted every episode of {self.empty_rounds} rounds in a row; "
                 "see that it runs, then resume."
             )

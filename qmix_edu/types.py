@@ -65,6 +65,10 @@ class Transition:
     aborted: Bool[Tensor, "e 1"]
 
 
+class EnvironmentFailedError(RuntimeError):
+    """An environment that could not be started or kept running; the message says what to do."""
+
+
 class Environment(Protocol):
     """``n_envs`` copies of one cooperative task, stepped together.
 
