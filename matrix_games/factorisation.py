@@ -24,7 +24,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linprog, nnls  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from scipy.optimize import linprog, lsq_linear, nnls  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from scipy.sparse import coo_array  # pyright: ignore[reportMissingTypeStubs]
 
 from matrix_games.games import Array, JointAction, MatrixGame, as_table, joint_actions, slack
@@ -39,7 +39,7 @@ _TIE = 1e-11  # losses that differ by less, in units of the squared payoff range
 _SAME = 1e-7  # tables that differ by less, in units of the payoff range, are one
 _BATCH = 256  # orders solved together
 _RESTARTS = 6  # of the local search, fewer for large tables
-_MAX_UPSETS = 5000  # above, upper sets come from a linear programme instead of a list
+_MAX_UPSETS = 8000  # above, upper sets come from a linear programme instead of a list
 _MAX_CELLS = 256
 _WEIGHT_RANGE = 1e9
 
@@ -315,8 +315,8 @@ def _table_of(payoff: MatrixGame | ArrayLike, what: str = "payoff") -> Array:
 
 
 def _fit(mse: float, exact: bool, tables: list[Array], span: float, utilities: Sequence[Array] = ()) -> Fit:
-    """Collect the greedy joint actions, with ties up to 1e-9 of the payoffs' range, and freeze the arrays."""
-    greedy = sorted({joint for table in tables for joint in _greedy(table, max(1e-9 * span, slack(table, 1e-9)))})
+    """Collect the greedy joint actions, with ties up to 1e-7 of the payoffs' range, and freeze the arrays."""
+    greedy = sorted({joint for table in tables for joint in _greedy(table, max(_SAME * span, slack(table, _SAME)))})
     for array in (*tables, *utilities):
         array.setflags(write=False)
     return Fit(mse, exact, tuple(tables), tuple(greedy), tuple(utilities) or None)
@@ -554,20 +554,40 @@ def _covers(shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def _supermodular(values: Array, weight: Array, shape: tuple[int, ...]) -> Array:
-    """Projection on non-decreasing tables with increasing differences, for a batch ``[b, cells]``.
-
-    With constraints ``A F >= 0``, ``F = R + W^-1 A' x`` where ``x >= 0`` minimises
-    ``|W^1/2 R + W^-1/2 A' x|``.
-    """
+    """Projection on non-decreasing tables with increasing differences, for a batch ``[b, cells]``."""
     constraints = _supermodular_constraints(shape)
-    fitted = np.empty_like(values)
-    for row, (value, mass) in enumerate(zip(values, weight, strict=True)):
-        root = np.sqrt(mass)
-        generators = (constraints / root).T
-        lengths = np.linalg.norm(generators, axis=0)
-        dual = cast(Array, cast(Any, nnls)(generators / lengths, -root * value, maxiter=50 * len(constraints))[0])
-        fitted[row] = value + generators @ (dual / lengths) / root
-    return fitted
+    return np.stack([_cone_projection(v, w, constraints) for v, w in zip(values, weight, strict=True)])
+
+
+def _cone_projection(value: Array, weight: Array, constraints: Array) -> Array:
+    """Weighted projection ``F [cells]`` of ``R`` on ``A F >= 0``.
+
+    ``F = R + W^-1 A' x`` where ``x >= 0`` minimises ``|W^1/2 R + W^-1/2 A' x|``. SciPy's quick solver can stop at
+    a wrong point without a word (seen in 1.17), so its answer counts only if ``A F >= 0`` and ``x' A F = 0``.
+    """
+    root = np.sqrt(weight)
+    generators = (constraints / root).T
+    lengths = np.linalg.norm(generators, axis=0)
+    columns, target = generators / lengths, -root * value
+    allowed = 1e-10 + 1e-15 * float(weight.max() / weight.min())  # rounding grows with the range of the weights
+    for solver in (_nnls, _bvls):
+        dual = solver(columns, target) / lengths
+        fitted = value + generators @ dual / root
+        differences = constraints @ fitted
+        if differences.min() >= -allowed and abs(dual @ differences) <= allowed:
+            return fitted
+    raise ArithmeticError("the supermodular projection did not converge; make the weights more alike.")
+
+
+def _nnls(columns: Array, target: Array) -> Array:
+    try:
+        return cast(Array, cast(Any, nnls)(columns, target, maxiter=50 * columns.shape[1])[0])
+    except RuntimeError:  # too many iterations
+        return np.zeros(columns.shape[1])
+
+
+def _bvls(columns: Array, target: Array) -> Array:
+    return cast(Array, cast(Any, lsq_linear)(columns, target, (0, np.inf), method="bvls", tol=1e-15).x)
 
 
 @lru_cache(maxsize=16)

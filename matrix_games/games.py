@@ -56,7 +56,7 @@ def slack(table: Array, tol: float) -> float:
     return largest * (tol * float(unit.max() - unit.min()) + 64 * float(np.finfo(np.float64).eps) * (tol > 0))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class MatrixGame:
     """A one-shot game in which all agents receive the same reward.
 
@@ -77,29 +77,24 @@ class MatrixGame:
     name: str
     payoff: Array
     source: str
-    note: str = ""
-    outcomes: Array | None = None
-    probabilities: Array | None = None
+    note: str
+    outcomes: Array | None
+    probabilities: Array | None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "payoff", as_table(self.payoff))
-        if self.outcomes is None:
-            if self.probabilities is not None:
-                raise ValueError("probabilities were given without outcomes; give both or neither.")
-            return
-        outcomes = as_table(self.outcomes, "outcomes")
-        if outcomes.shape[1:] != self.payoff.shape:
-            raise ValueError(f"outcomes have shape {outcomes.shape}, expected (k, *{self.payoff.shape}).")
-        count = len(outcomes)
-        given = np.full(count, 1 / count) if self.probabilities is None else self.probabilities
-        chances = as_table(given, "probabilities")
-        if chances.shape != (count,) or chances.min() < 0 or not np.isclose(chances.sum(), 1):
-            raise ValueError(f"probabilities are {chances}, expected {count} numbers >= 0 that sum to 1.")
-        mean = np.tensordot(chances, outcomes, axes=1)
-        if not np.allclose(mean, self.payoff, rtol=1e-9, atol=1e-9 * float(np.abs(outcomes).max())):
-            raise ValueError("payoff differs from the mean of outcomes under probabilities; give that mean.")
-        object.__setattr__(self, "outcomes", outcomes)
-        object.__setattr__(self, "probabilities", chances)
+    def __init__(
+        self,
+        name: str,
+        payoff: ArrayLike,
+        source: str,
+        note: str = "",
+        outcomes: ArrayLike | None = None,
+        probabilities: ArrayLike | None = None,
+    ) -> None:
+        table = as_table(payoff)
+        drawn, chances = _checked_outcomes(table, outcomes, probabilities)
+        fields = {"name": name, "payoff": table, "source": source, "note": note}
+        for field, value in {**fields, "outcomes": drawn, "probabilities": chances}.items():
+            object.__setattr__(self, field, value)
 
     @property
     def n_agents(self) -> int:
@@ -173,6 +168,27 @@ class MatrixGame:
         return self.relabelled([rng.permutation(size) for size in self.n_actions])
 
 
+def _checked_outcomes(
+    payoff: Array, outcomes: ArrayLike | None, probabilities: ArrayLike | None
+) -> tuple[Array | None, Array | None]:
+    """Check that the payoff is the mean of the outcomes; fill in equal probabilities."""
+    if outcomes is None:
+        if probabilities is not None:
+            raise ValueError("probabilities were given without outcomes; give both or neither.")
+        return None, None
+    drawn = as_table(outcomes, "outcomes")
+    if drawn.shape[1:] != payoff.shape:
+        raise ValueError(f"outcomes have shape {drawn.shape}, expected (k, *{payoff.shape}).")
+    count = len(drawn)
+    chances = as_table(np.full(count, 1 / count) if probabilities is None else probabilities, "probabilities")
+    if chances.shape != (count,) or chances.min() < 0 or not np.isclose(chances.sum(), 1):
+        raise ValueError(f"probabilities are {chances}, expected {count} numbers >= 0 that sum to 1.")
+    mean = np.tensordot(chances, drawn, axes=1)
+    if not np.allclose(mean, payoff, rtol=1e-9, atol=1e-9 * float(np.abs(drawn).max())):
+        raise ValueError("payoff differs from the mean of outcomes under probabilities; give that mean.")
+    return drawn, chances
+
+
 def joint_actions(chosen: NDArray[np.bool_]) -> list[JointAction]:
     """The joint actions at which ``chosen [m_1, ..., m_n]`` is true, as tuples in ascending order."""
     return [tuple(int(a) for a in row) for row in np.argwhere(chosen)]
@@ -190,7 +206,7 @@ _BOOLEAN = "Boolean function"
 _CLIMBING = [[11, -30, 0], [-30, 7, 6], [0, 0, 5]]
 
 
-def penalty(k: float) -> MatrixGame:
+def penalty(k: float | int) -> MatrixGame:
     """Penalty game: ``[[10, 0, k], [0, 2, 0], [k, 0, 10]]`` with ``k <= 0``.
 
     Source: Claus and Boutilier 1998. Two optima that must not be mixed, and a safe middle that pays 2.
@@ -225,14 +241,14 @@ def platonia_like(n: int) -> MatrixGame:
 
 def _climbing() -> MatrixGame:
     note = "The way from the safe (c, c) to the optimum (a, a) leads through -30."
-    return _game("climbing", _CLIMBING, _CLAUS, note)
+    return MatrixGame("climbing", _CLIMBING, _CLAUS, note)
 
 
 def _climbing_partially_stochastic() -> MatrixGame:
     high, low = np.array(_CLIMBING, dtype=np.float64), np.array(_CLIMBING, dtype=np.float64)
     high[1, 1], low[1, 1] = 14, 0
     note = "Climbing in which (b, b) pays 14 or 0, so optimists take it for the best."
-    return _game("climbing-partially-stochastic", _CLIMBING, _KAPETANAKIS, note, np.stack([high, low]))
+    return MatrixGame("climbing-partially-stochastic", _CLIMBING, _KAPETANAKIS, note, np.stack([high, low]))
 
 
 def _climbing_fully_stochastic() -> MatrixGame:
@@ -240,15 +256,11 @@ def _climbing_fully_stochastic() -> MatrixGame:
     second = [[12, -65, -8], [-65, 0, 0], [-5, -5, 0]]
     note = "Climbing in which every joint action pays one of two rewards; the means are those of climbing."
     outcomes = np.array([first, second], dtype=np.float64)
-    return _game("climbing-fully-stochastic", _CLIMBING, _KAPETANAKIS, note, outcomes)
-
-
-def _game(name: str, rows: ArrayLike, source: str, note: str, outcomes: Array | None = None) -> MatrixGame:
-    return MatrixGame(name, np.asarray(rows, dtype=np.float64), source, note, outcomes)
+    return MatrixGame("climbing-fully-stochastic", _CLIMBING, _KAPETANAKIS, note, outcomes)
 
 
 _BUILDERS: dict[str, Callable[[], MatrixGame]] = {
-    "qtran": lambda: _game(
+    "qtran": lambda: MatrixGame(
         "qtran",
         [[8, -12, -12], [-12, 0, 0], [-12, 0, 0]],
         _SON,
@@ -259,28 +271,28 @@ _BUILDERS: dict[str, Callable[[], MatrixGame]] = {
     "climbing-fully-stochastic": _climbing_fully_stochastic,
     "penalty-10": lambda: penalty(-10),
     "penalty-100": lambda: penalty(-100),
-    "two-step-2a": lambda: _game("two-step-2a", [[7, 7], [7, 7]], _RASHID, "The safe branch: always 7."),
-    "two-step-2b": lambda: _game(
+    "two-step-2a": lambda: MatrixGame("two-step-2a", [[7, 7], [7, 7]], _RASHID, "The safe branch: always 7."),
+    "two-step-2b": lambda: MatrixGame(
         "two-step-2b", [[0, 1], [1, 8]], _RASHID, "The branch worth 8, which no additive table can hold."
     ),
-    "mg1": lambda: _game(
+    "mg1": lambda: MatrixGame(
         "mg1",
         [[10.4, 0, 10], [0, 10, 10], [10, 10, 10]],
         f"{_WANG}, matrix_game_1 with x = 10.4",
         "The optimum leads by .4 only.",
     ),
-    "mg3": lambda: _game(
+    "mg3": lambda: MatrixGame(
         "mg3",
         [[8, -12, -12], [-12, 6, 0], [-12, 0, 6]],
         f"{_WANG}, matrix_game_3",
         "The qtran game with two local optima of 6.",
     ),
-    "xor": lambda: _game("xor", [[0, 1], [1, 0]], _BOOLEAN, "Be different; the best monotone fit is not unique."),
-    "or": lambda: _game(
+    "xor": lambda: MatrixGame("xor", [[0, 1], [1, 0]], _BOOLEAN, "Be different; the best monotone fit is not unique."),
+    "or": lambda: MatrixGame(
         "or", [[0, 1], [1, 1]], _BOOLEAN, "Monotone but not supermodular: the second helper adds nothing."
     ),
-    "and": lambda: _game("and", [[0, 0], [0, 1]], _BOOLEAN, "Monotone and supermodular: both are needed."),
-    "coordination": lambda: _game("coordination", [[1, 0], [0, 1]], _BOOLEAN, "Be alike; two optima."),
+    "and": lambda: MatrixGame("and", [[0, 0], [0, 1]], _BOOLEAN, "Monotone and supermodular: both are needed."),
+    "coordination": lambda: MatrixGame("coordination", [[1, 0], [0, 1]], _BOOLEAN, "Be alike; two optima."),
     "platonia-like-3": lambda: platonia_like(3),
 }
 
