@@ -142,10 +142,10 @@ class Run:
                 log.flush()
                 yield metrics
                 if training.env_steps < self.settings.steps and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                    self._save(training, chunks, log.tell())
+                    self._save(training, chunks, os.fstat(log.fileno()).st_size)
                     saved = time.monotonic()
             if training.env_steps < self.settings.steps:
-                self._save(training, chunks, log.tell())
+                self._save(training, chunks, os.fstat(log.fileno()).st_size)
                 return
         checkpoint.save_policy(self.folder / "policy.pt", learner)
         (self.folder / "resume.pt").unlink(missing_ok=True)
