@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     envs.set_defaults(command=_envs)
     doctor = commands.add_parser("doctor", help="look at what is installed, and say what to do about it")
     doctor.set_defaults(command=_doctor)
+    doctor.add_argument(
+        "--starcraft", metavar="MAP", nargs="?", const="3m", help="play on the real game and check the adapter (3m)"
+    )
     return parser
 
 
@@ -162,9 +165,20 @@ def _envs(_: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(_: argparse.Namespace) -> int:
+def _doctor(options: argparse.Namespace) -> int:
     from qmix_edu import doctor
 
+    if options.starcraft:
+        return _doctor_starcraft(options.starcraft)
     checks = doctor.checks()
     print(doctor.report(checks))
     return 0 if doctor.all_required_ok(checks) else 2
+
+
+def _doctor_starcraft(map_name: str) -> int:
+    from qmix_edu.envs import make_env
+    from qmix_edu.envs.conformance import check_conformance
+
+    findings = check_conformance(make_env(f"smac/{map_name}"))
+    print("\n".join(findings) or f"StarCraft II plays smac/{map_name} as the library expects.")
+    return 2 if findings else 0
