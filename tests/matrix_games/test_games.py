@@ -143,6 +143,13 @@ def test_sampling_repeats_with_the_same_seed():
     assert (first != other).any()
 
 
+def test_outcomes_come_with_their_probabilities():
+    entry = game([[1.0, 2.0]], outcomes=[[[4, 8]], [[0, 0]]], probabilities=[0.25, 0.75])
+    draws = entry.sample(np.tile([0, 1], (4000, 1)), np.random.default_rng(0))
+    assert set(draws) == {0, 8}
+    assert abs((draws == 8).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)
+
+
 def test_a_deterministic_game_pays_its_payoff():
     rewards = catalogue["climbing"].sample([[0, 0], [1, 2]], np.random.default_rng(0))
     assert rewards.tolist() == [11, 6]
