@@ -138,8 +138,12 @@ def is_usable(venv):
 
 @contextlib.contextmanager
 def alone():
-    """Hold a lock on this file, or raise if another set-up of the same clone holds it; it ends with us."""
+    """Hold a lock on this file, or raise if another set-up of the same clone holds it.
+
+    The lock ends with us and with pip, who inherits it: should we be killed, pip may still be at work.
+    """
     with open(os.path.abspath(__file__), "rb") as file:
+        os.set_inheritable(file.fileno(), True)
         try:
             if fcntl:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -225,6 +229,7 @@ def install(venv, extras):
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            close_fds=False,
             env=dict(os.environ, PIP_USER="0", PYTHONIOENCODING="utf-8"),
             encoding="utf-8",
             errors="replace",
