@@ -321,7 +321,7 @@ def _checked_parameters(w1: ArrayLike, b1: ArrayLike, w2: ArrayLike, v: ArrayLik
 
 
 def _is_pair(value: Any) -> bool:
-    return np.iterable(value) and len(value) == 2 and all(np.ndim(u) == 1 for u in value)
+    return np.iterable(value) and len(list(value)) == 2 and all(np.ndim(u) == 1 for u in value)
 
 
 def _checked_utilities(utilities: Utilities, n_states: int) -> list[list[list[float]]]:

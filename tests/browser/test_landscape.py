@@ -1,0 +1,266 @@
+"""The landscape explorer in a real browser: what it shows must be what Python computes."""
+
+import base64
+import json
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, Locator, Page
+
+from qmix_edu.widgets import LandscapeExplorer, landscape
+
+pytestmark = pytest.mark.browser
+
+SHOWS = "from qmix_edu.widgets import LandscapeExplorer\nexplorer = LandscapeExplorer.random(1)\nexplorer"
+# What the kernel learns of the controls goes into a file.
+RECORDS = """
+import json, pathlib
+explorer.observe(lambda _: pathlib.Path("seen.json").write_text(json.dumps([explorer.state, explorer.constraint])))
+"""
+# A model for pages without a kernel: the whole interface that the explorer needs.
+SHIM = """
+([values, esm]) => {
+  const heard = {};
+  const model = {
+    get: (name) => values[name],
+    set: (name, value) => { values[name] = value; (heard[`change:${name}`] || []).forEach((f) => f()); },
+    on: (name, f) => (heard[name] ||= []).push(f),
+    off: (name, f) => (heard[name] = heard[name].filter((g) => g !== f)),
+    save_changes: () => {},
+  };
+  window.model = model;
+  return import(`data:text/javascript;base64,${esm}`).then((m) => {
+    window.forget = m.default.render({ model, el: document.querySelector("main") });
+  });
+}
+"""
+# The time from a key press to the end of the frame that shows its effect, measured from outside.
+WATCH = """
+() => {
+  const root = document.querySelector(".qmix-landscape");
+  window.delays = [];
+  let pressed = null;
+  window.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
+  new MutationObserver(() => window.delays.push(performance.now() - pressed))
+    .observe(root, { attributeFilter: ["data-redraws"] });
+}
+"""
+
+
+def root(page: Page) -> Locator:
+    return page.locator(".qmix-landscape")
+
+
+def shown(page: Page) -> dict:
+    return json.loads(root(page).get_attribute("data-result"))
+
+
+def pixels(page: Page) -> list[str]:
+    return root(page).locator("canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
+
+
+def press(page: Page, control: Locator, key: str) -> None:
+    """Press a key on a control and assert that both its effect is drawn and the picture has changed."""
+    before, redraws = pixels(page), root(page).get_attribute("data-redraws")
+    control.focus()
+    page.keyboard.press(key)
+    try:
+        page.wait_for_function(
+            "old => document.querySelector('.qmix-landscape').getAttribute('data-redraws') !== old",
+            arg=redraws,
+            timeout=3000,
+        )
+    except Error as error:
+        raise AssertionError(f"{key} redrew nothing") from error
+    assert pixels(page) != before, f"{key} changed no pixel"
+
+
+def assert_equals_python(page: Page, twin: LandscapeExplorer) -> None:
+    result, expected = shown(page), twin.result()
+    assert result.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, float) or name == "values":
+            flat = [x for row in value for x in row] if name == "values" else [value]
+            mine = [x for row in result[name] for x in row] if name == "values" else [result[name]]
+            assert mine == pytest.approx(flat, abs=1e-6), name
+        else:
+            assert result[name] == value, name
+    assert root(page).locator(".summary").inner_text() == twin.summary()
+    cells = root(page).locator("td").all_inner_texts()
+    assert [float(c.removeprefix("★ ")) for c in cells] == pytest.approx(
+        [x for row in expected["values"] for x in row], abs=0.00501
+    )
+
+
+def slider(page: Page) -> Locator:
+    return root(page).get_by_role("slider")
+
+
+def radio(page: Page, name: str) -> Locator:
+    return root(page).locator(f"input[value={name}]")
+
+
+@pytest.fixture
+def notebook(page: Page, lab):
+    lab.write("landscape.ipynb", SHOWS, RECORDS)
+    (lab.root / "seen.json").unlink(missing_ok=True)
+    lab.run_all(page, "landscape.ipynb")
+    root(page).wait_for()
+    return page
+
+
+@pytest.fixture
+def plain(page: Page):
+    """The same JavaScript on a page without Jupyter."""
+    explorer = LandscapeExplorer.random(4)
+    names = ("parameters", "utilities", "state_names", "action_names", "state", "constraint")
+    folder = Path(landscape.__file__).parent
+    requests = []
+    page.on("request", lambda r: requests.append(r.url) if not r.url.startswith("data:") else None)
+    style = (folder / "landscape.css").read_text()
+    page.set_content(f"<!doctype html><style>{style}</style><main></main>")
+    esm = base64.b64encode((folder / "landscape.js").read_bytes()).decode()
+    page.evaluate(SHIM, [{name: getattr(explorer, name) for name in names}, esm])
+    root(page).wait_for()
+    yield page, explorer
+    assert requests == []
+    assert page.problems == []
+
+
+def test_in_jupyterlab_every_setting_equals_python(notebook: Page, lab):
+    twin = LandscapeExplorer.random(1)
+    assert_equals_python(notebook, twin)
+    for state in range(3):
+        if state:
+            press(notebook, slider(notebook), "ArrowRight")
+        for constraint in ("abs", "softplus", "none"):  # ArrowRight goes round: none, abs, softplus, none
+            press(notebook, root(notebook).locator("input:checked"), "ArrowRight")
+            twin.state, twin.constraint = state, constraint
+            assert_equals_python(notebook, twin)
+    wait_for_kernel(lab.root / "seen.json", [2, "none"])
+    assert notebook.problems == []
+
+
+def wait_for_kernel(path: Path, expected: list) -> None:
+    deadline = time.monotonic() + 20
+    seen = None
+    while seen != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+        seen = json.loads(path.read_text() or "null") if path.exists() else None
+    assert seen == expected, f"the kernel saw {seen}, expected {expected}"
+
+
+def test_in_jupyterlab_a_key_is_seen_within_50_ms(notebook: Page):
+    notebook.evaluate(WATCH)
+    surface = root(notebook).locator(".surface")
+    for key in ["ArrowRight", "ArrowUp"] * 5:
+        press(notebook, surface, key)
+    for key in ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]:
+        press(notebook, slider(notebook), key)
+    for _ in range(3):
+        press(notebook, root(notebook).locator("input:checked"), "ArrowDown")
+    delays = notebook.evaluate("window.delays")
+    print("ms from key to picture:", sorted(round(d, 1) for d in delays))
+    assert len(delays) == 17
+    assert statistics.median(delays) < 50
+    assert float(root(notebook).get_attribute("data-redraw-ms")) <= delays[-1] + 1
+
+
+def test_in_jupyterlab_the_keyboard_reaches_everything_and_the_notebook_stays_put(notebook: Page):
+    cell = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    slider(notebook).focus()
+    before = notebook.evaluate(cell)
+    focused = "document.activeElement.className || document.activeElement.value || document.activeElement.type"
+    reached = []
+    for _ in range(3):
+        reached.append(notebook.evaluate(focused))
+        assert notebook.evaluate("document.activeElement.hasAttribute('data-lm-suppress-shortcuts')")
+        notebook.keyboard.press("ArrowDown")
+        notebook.keyboard.press("ArrowUp")
+        notebook.keyboard.press("Tab")
+    assert reached == ["0", "none", "surface"]
+    assert notebook.evaluate(cell) == before
+    tabbable = root(notebook).locator("input, select, button, a, [tabindex]")
+    assert tabbable.count() == 5
+    assert tabbable.evaluate_all("all => all.every((e) => 'lmSuppressShortcuts' in e.dataset)")
+
+
+def test_in_jupyterlab_the_dark_theme_repaints_the_axes(notebook: Page):
+    before, ink = pixels(notebook), root(notebook).evaluate("r => getComputedStyle(r).color")
+    notebook.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    notebook.wait_for_function(
+        "ink => getComputedStyle(document.querySelector('.qmix-landscape')).color !== ink", arg=ink
+    )
+    notebook.wait_for_timeout(300)
+    assert pixels(notebook) != before
+
+
+def test_a_control_wired_to_nothing_fails_the_check(plain):
+    page, _ = plain
+    page.evaluate(
+        "document.querySelector('.qmix-landscape').insertAdjacentHTML('beforeend', '<input type=range id=inert>')"
+    )
+    with pytest.raises(AssertionError, match="redrew nothing"):
+        press(page, page.locator("#inert"), "ArrowRight")
+
+
+def test_on_a_plain_page_numbers_equal_python(plain):
+    page, twin = plain
+    assert_equals_python(page, twin)
+    press(page, slider(page), "End")
+    press(page, radio(page, "none"), "ArrowLeft")
+    twin.state, twin.constraint = 2, "softplus"
+    assert_equals_python(page, twin)
+
+
+def test_new_weights_are_drawn_and_a_removed_view_listens_no_more(plain):
+    page, _ = plain
+    other = LandscapeExplorer.random(5)
+    before = pixels(page)
+    page.evaluate("p => window.model.set('parameters', p)", other.parameters)
+    page.evaluate("u => window.model.set('utilities', u)", other.utilities)
+    assert_equals_python(page, other)
+    assert pixels(page) != before
+    page.evaluate("window.forget()")
+    page.evaluate("window.model.set('state', 1)")
+    assert shown(page)["state"] == 0
+
+
+def test_rotating_moves_the_surface_alone_and_tilt_has_ends(plain):
+    page, _ = plain
+    surface = root(page).locator(".surface")
+    map_before, surface_before = pixels(page)
+    press(page, surface, "ArrowLeft")
+    map_after, surface_after = pixels(page)
+    assert map_after == map_before and surface_after != surface_before
+    for _ in range(20):
+        surface.press("ArrowUp")
+    assert root(page).get_attribute("data-elevation") == "85"
+    box = surface.bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 80)
+    page.mouse.up()
+    assert float(root(page).get_attribute("data-elevation")) < 85
+
+
+def test_a_narrow_page_stacks_the_pictures(plain):
+    page, _ = plain
+    page.set_viewport_size({"width": 340, "height": 900})
+    page.wait_for_timeout(200)
+    boxes = [c.bounding_box() for c in root(page).locator("canvas").all()]
+    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    assert all(b["x"] + b["width"] <= 340 for b in boxes)
+
+
+def test_flat_and_tied_mixers_are_drawn(plain):
+    page, _ = plain
+    zeros = {"w1": [[[0.0], [0.0]]] * 3, "b1": [[0.0]] * 3, "w2": [[0.0]] * 3, "v": [2.0] * 3}
+    flat = LandscapeExplorer(**zeros, utilities=[[[1.0, 1.0, 1.0]] * 2])
+    page.evaluate("p => window.model.set('parameters', p)", flat.parameters)
+    page.evaluate("u => window.model.set('utilities', u)", flat.utilities)
+    result = shown(page)
+    assert result["violations"] == 0 and result["lowest"] == result["highest"] == 2
+    assert len(result["greedy"]) == 9
