@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, permutations
 from math import factorial
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linprog, lsq_linear, nnls  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
-from scipy.sparse import coo_array  # pyright: ignore[reportMissingTypeStubs]
+from scipy.optimize import linprog, lsq_linear, nnls
+from scipy.sparse import coo_array
 
 from matrix_games.games import Array, JointAction, MatrixGame, as_table, joint_actions, slack
 
@@ -526,10 +525,8 @@ def _isotonic_large(values: Array, weight: Array, shape: tuple[int, ...]) -> Arr
         signs = np.repeat([1.0, -1.0], len(edges))
         below = coo_array((signs, (rows, columns)), shape=(len(edges), len(values)))
         scale = float(np.abs(excess).max()) or 1.0
-        answer = cast(Any, linprog)(
-            -excess / scale, A_ub=below, b_ub=np.zeros(len(edges)), bounds=(0, 1), method="highs-ds"
-        )
-        upper = cast(Array, answer.x) > 0.5
+        answer = linprog(-excess / scale, A_ub=below, b_ub=np.zeros(len(edges)), bounds=(0, 1), method="highs-ds")
+        upper = answer.x > 0.5
         gain = np.bincount(block, excess * upper)
         proper = np.bincount(block, upper) % np.bincount(block) > 0
         _, finer = np.unique(2 * block + (upper & (proper & (gain > 1e-9))[block]), return_inverse=True)
@@ -581,13 +578,13 @@ def _cone_projection(value: Array, weight: Array, constraints: Array) -> Array:
 
 def _nnls(columns: Array, target: Array) -> Array:
     try:
-        return cast(Array, cast(Any, nnls)(columns, target, maxiter=50 * columns.shape[1])[0])
+        return nnls(columns, target, maxiter=50 * columns.shape[1])[0]
     except RuntimeError:  # too many iterations
         return np.zeros(columns.shape[1])
 
 
 def _bvls(columns: Array, target: Array) -> Array:
-    return cast(Array, cast(Any, lsq_linear)(columns, target, (0, np.inf), method="bvls", tol=1e-15).x)
+    return lsq_linear(columns, target, (0, np.inf), method="bvls", tol=1e-15).x
 
 
 @lru_cache(maxsize=16)

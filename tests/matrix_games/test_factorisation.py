@@ -433,10 +433,10 @@ def test_a_constant_offset_does_not_matter(kind):
 def test_differences_far_below_the_range_survive():
     payoff = np.array([[0, 1e-7, 0.5], [2e-7, 3e-7, 0.4], [0.6, 0.7, 1]])
     expected = payoff.copy()
-    expected[:2, 2] = 0.45  # the only violation of order is pooled
+    expected[:2, :2] = [1e-7, 2e-7]  # the cheapest order puts row 0 over row 1 and pools their small entries
     fit = monotone_fit(payoff)
     assert same_set(fit.solutions, [expected], atol=1e-13)
-    assert fit.mse == pytest.approx(2 * 0.05**2 / 9, abs=1e-15)
+    assert fit.mse == pytest.approx(4 * 1e-14 / 9, rel=1e-6)
 
 
 def test_weights_nine_orders_apart_are_solved():
