@@ -87,9 +87,8 @@ def is_additive(table: MatrixGame | ArrayLike, tol: float = 1e-9) -> bool:
 def is_monotone(table: MatrixGame | ArrayLike, tol: float = 1e-9) -> bool:
     """Whether some order of every agent's actions makes the table non-decreasing in each of them.
 
-    Equivalently: any two actions of an agent are comparable, one being at least as good whatever the others
-        do. Then
-    the order is that of the actions' means. ``tol`` is relative to the range of the table.
+    Equivalently: any two actions of an agent are comparable, one being at least as good whatever the others do.
+    Then the order is that of the actions' means. ``tol`` is relative to the range of the table.
     """
     values = _table_of(table)
     return _is_increasing(_sorted_by_means(values), slack(values, tol))
@@ -219,9 +218,8 @@ def monotone_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None = Non
     Raises:
         ValueError: as for :func:`additive_fit`, or the table has more than 256 entries.
 
-    Source: isotonic regression by upper sets: Spouge, Wan and Wilbur, Least squares isotonic regression in
-        two
-    dimensions, Journal of Optimization Theory and Applications 117, 2003.
+    Source: isotonic regression by upper sets: Spouge, Wan and Wilbur, Least squares isotonic regression in two
+        dimensions, Journal of Optimization Theory and Applications 117, 2003.
     """
     return _ordered_fit(payoff, weights, _MONOTONE)
 
@@ -245,9 +243,8 @@ def supermodular_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None =
     Raises:
         ValueError: as for :func:`monotone_fit`.
 
-    Source: with a convex increasing activation and non-negative weights every mixed second difference of the
-        mixer of
-    Rashid et al. (QMIX, ICML 2018) is non-negative, ``sum_h w_h f''(z_h) w_hi w_hj >= 0``.
+    Source: with a convex increasing activation f and non-negative weights every mixed second difference of the
+        mixer of Rashid et al. (QMIX, ICML 2018) is non-negative, ``sum_h w_h f''(z_h) w_hi w_hj >= 0``.
     """
     return _ordered_fit(payoff, weights, _SUPERMODULAR)
 
