@@ -38,7 +38,7 @@ class MatrixGameEnv:
 
     def step(self, actions: Int[Tensor, "e n"]) -> Transition:
         """Pay every copy its payoff, drawn at random where the game is stochastic."""
-        refuse_unavailable(actions, self._observation.avail_actions)
+        refuse_unavailable(actions, self._observation.avail_actions | self._ended)  # ignored after the end
         reward = np.zeros(len(actions)) if self._ended else self.game.sample(actions.numpy(), self._rng)
         ends = torch.full((len(actions), 1), not self._ended)
         self._ended = True

@@ -102,7 +102,8 @@ class SmaxEnv:
         """Let half a second of battle pass."""
         if self._battles is None:
             raise RuntimeError("reset() comes before the first step().")
-        refuse_unavailable(actions, self._avail_actions)
+        ended = torch.from_numpy(np.array(self._battles.ended))
+        refuse_unavailable(actions, self._avail_actions | ended[:, None, None])  # actions after the end are ignored
         battles, outcome = self._step(self._battles, actions.numpy())
         self._battles, self._key = battles, battles.key
         return Transition(
