@@ -1,0 +1,65 @@
+"""README, CITATION and the hooks say what is true of the repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def tree(text: str) -> list[str]:
+    """Return the paths of the README's file tree."""
+    block = re.search(r"```text\n(.*?)```", text, flags=re.DOTALL).group(1)
+    return [line.split()[0] for line in block.splitlines()]
+
+
+def missing(paths: list[str]) -> list[str]:
+    """Return those of `paths` that are not there; one that ends in a slash must be a folder."""
+    return [path for path in paths if not ((ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file())]
+
+
+def test_a_path_that_is_not_there_is_seen():
+    assert missing(["LICENSE", "tests/", "no_such_file.py", "LICENSE/"]) == ["no_such_file.py", "LICENSE/"]
+
+
+def test_starcraft_is_pinned_to_the_same_commit_everywhere():
+    commits = set(re.findall(r"smac\.git@([0-9a-f]+)", README + (ROOT / "environment.yml").read_text()))
+    assert len(commits) == 1 and len(commits.pop()) == 40
+
+
+def test_the_citation_names_the_version_and_the_papers():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{citation["version"]}"' in project
+    assert f"## [{citation['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+    urls = " ".join(reference.get("url", "") for reference in citation["references"])
+    for paper in ("1803.11485", "2003.08839", "1706.05296", "1902.04043", "2311.10090", "1905.05408"):
+        assert paper in urls
+    for reference in citation["references"]:
+        assert {"type", "title", "authors", "year"} <= set(reference)
+
+
+def test_hooks_fetch_nothing():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repo["repo"] for repo in hooks["repos"]] == ["local"]
+    for hook in hooks["repos"][0]["hooks"]:
+        assert hook["language"] == "system" and hook["entry"].startswith(".venv/bin/")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_in_the_text_exists(name: str):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:^    |`|[A-Z]+=\S+ )make ([a-z-]+)", (ROOT / name).read_text(), flags=re.MULTILINE))
+    assert {"test"} <= named <= targets
+
+
+def test_every_command_in_the_text_is_accepted():
+    from qmix_edu import cli
+
+    commands = re.findall(r"(?:^ +|`)qmix-edu ([^#`\n]+)", README, flags=re.MULTILINE)
+    assert {command.split()[0] for command in commands} == {"train", "evaluate", "envs", "doctor"}
+    for command in commands:
+        cli._parser().parse_args(command.split())  # ends the program if it does not understand
