@@ -144,9 +144,11 @@ class StarCraft2Env:
             "dead_allies": self.n_agents - mine,
             "dead_enemies": self.n_enemies - theirs,
         }
-        terminated = not (mine and theirs)
+        # on maps with medivacs a team of which only those are left has lost
+        only_medivacs = self._episode_steps == self._set.get("only_medivacs_at")
+        terminated = only_medivacs or not (mine and theirs)
         if terminated:
-            if mine:
+            if mine and not only_medivacs:
                 self.battles_won += 1
                 info["battle_won"] = True
                 reward += 200

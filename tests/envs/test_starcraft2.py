@@ -140,6 +140,13 @@ def test_a_defeat_at_the_time_limit_is_terminated(make, monkeypatch):
     assert (last.terminated.item(), last.truncated.item()) == (True, False)
 
 
+def test_a_defeat_with_only_medivacs_alive_is_terminated(make):
+    transitions = play(make(enemy="waits", only_medivacs_at=4), stop)
+    last = transitions[-1]
+    assert len(transitions) == 4
+    assert (last.terminated.item(), last.truncated.item(), last.won.item()) == (True, False, False)
+
+
 def test_a_draw_is_not_won(make):
     last = play(make(enemy="draws"), stop)[-1]
     assert (last.terminated.item(), last.truncated.item(), last.won.item()) == (True, False, False)
@@ -211,6 +218,15 @@ def test_a_lost_connection_aborts_the_episode(make, happened):
     steps = sum(e.startswith("step") for e in happened())
     env.step(stop(last.observation))
     assert sum(e.startswith("step") for e in happened()) == steps
+
+
+def test_a_lost_connection_leaves_the_last_view(make):
+    """What the package shows then is half of one moment (the units) and half of another (the last actions)."""
+    env = make(lose_at_step=[2])
+    before = env.step(stop(env.reset())).observation
+    transition = env.step(torch.full((1, 3), 4))
+    assert transition.aborted.item()
+    assert torch.equal(transition.observation.state, before.state)
 
 
 def test_after_a_loss_in_the_first_episode_the_scale_is_right(make, happened):
