@@ -24,8 +24,8 @@ names = action_names(3)  # a, b, c
 # %% [markdown]
 # ## 1. One table, two players
 #
-# Agent 1 chooses a row, agent 2 a column, both at the same time. *Both* receive the number in the cell: they are
-# a team. Nothing is hidden; they know the table. They just cannot agree beforehand.
+# Agent 1 chooses a row, agent 2 a column, both at the same time. *Both* receive the number in the cell: they
+# are a team. Nothing is hidden; they know the table. They just cannot agree beforehand.
 
 # %%
 climbing = catalogue["climbing"]
@@ -39,8 +39,8 @@ climbing.payoff
 my_row = ...
 
 # %% [markdown]
-# **Run.** The picture shows the table with the average of every row and every column along its edges. A star marks the
-# best cell, a frame each *equilibrium*: a cell that neither agent wants to leave alone.
+# **Run.** The picture shows the table with the average of every row and every column along its edges. A star
+# marks the best cell, a frame each *equilibrium*: a cell that neither agent wants to leave alone.
 
 # %%
 _ = plot_payoff(climbing.payoff, marked={"equilibrium": chapter_01.equilibria(climbing.payoff)})
@@ -52,15 +52,15 @@ reveal(my_row, names[row_averages.argmax()], "The averages of the rows are " + s
 
 # %% [markdown]
 # **Explain.** Row a holds the best cell, 11, and the worst, -30. Against a random partner the worst one
-# weighs as much as the best. Row c never loses much. Agent 2 thinks alike and takes column c: together they get 5
-# instead of 11. Averaging over what others *might* do makes a broad mediocre action look better than a
+# weighs as much as the best. Row c never loses much. Agent 2 thinks alike and takes column c: together they
+# get 5 instead of 11. Averaging over what others *might* do makes a broad mediocre action look better than a
 # narrow excellent one. This is called **relative overgeneralisation**, and it runs through the whole course.
 
 # %% [markdown]
 # ## 2. Against a known partner: best responses
 #
-# Now you *know* that your partner plays column `column`. A **best response** is a row with the highest payoff in that
-# column. There may be several.
+# Now you *know* that your partner plays column `column`. A **best response** is a row with the highest payoff
+# in that column. There may be several.
 #
 # **Exercise 1.** Write `best_responses`. It returns a *set* of row numbers.
 
@@ -80,17 +80,19 @@ from qmix_edu.exercises.chapter_01 import check_best_responses
 check_best_responses(best_responses)
 
 # %% [markdown]
-# Stuck? Run `check_best_responses.hint(1)` in a cell of its own; there are four hints, the last one is the solution.
+# Stuck? Run `check_best_responses.hint(1)` in a cell of its own; there are four hints, the last one is the
+# solution.
 #
-# A cell in which both actions are best responses to each other is an **equilibrium**. The climbing game has two:
+# A cell in which both actions are best responses to each other is an **equilibrium**. The climbing game has
+# two:
 
 # %%
 {names[i] + names[j]: int(climbing.payoff[i, j]) for i, j in chapter_01.equilibria(climbing.payoff)}
 
 # %% [markdown]
-# The cell that averaging leads to, (c, c), is *no* equilibrium: if agent 1 stays with c, agent 2 stays too, but if
-# agent 2 stays with c, agent 1 would rather play b (6 instead of 5). From there agent 2 goes to b as well (7).
-# And from (b, b) nobody moves alone: to reach 11 they would have to jump together.
+# The cell that averaging leads to, (c, c), is *no* equilibrium: if agent 1 stays with c, agent 2 stays too,
+# but if agent 2 stays with c, agent 1 would rather play b (6 instead of 5). From there agent 2 goes to b as
+# well (7). And from (b, b) nobody moves alone: to reach 11 they would have to jump together.
 
 # %% [markdown]
 # ## 3. Choosing alone
@@ -105,18 +107,18 @@ choice = tuple(int(u.argmax()) for u in utilities)
 names[choice[0]], names[choice[1]], int(climbing.payoff[choice])
 
 # %% [markdown]
-# `argmax` returns the first of several best actions. Real agents may break a tie either way, and they cannot talk
-# about it.
+# `argmax` returns the first of several best actions. Real agents may break a tie either way, and they cannot
+# talk about it.
 #
-# **Predict.** In the coordination game, `[[1, 0], [0, 1]]`, both agents have utilities (0.5, 0.5), the averages. How
-# many of the four cells can they end in?
+# **Predict.** In the coordination game, `[[1, 0], [0, 1]]`, both agents have utilities (0.5, 0.5), the
+# averages. How many of the four cells can they end in?
 
 # %%
 my_count = ...
 
 # %% [markdown]
-# **Exercise 2.** Write `decentralised_greedy`: the set of *all* joint actions (tuples) in which every agent takes one
-# of its own best actions. There may be more than two agents.
+# **Exercise 2.** Write `decentralised_greedy`: the set of *all* joint actions (tuples) in which every agent
+# takes one of its own best actions. There may be more than two agents.
 
 
 # %% tags=["exercise"]
@@ -148,13 +150,13 @@ reveal(my_count, len(ends), "Each may take either action, so all combinations ha
 # %% [markdown]
 # ## 4. When alone is as good as together: IGM
 #
-# The best *together* is the highest cell of the table. The best *alone* is where the utilities lead. The utilities
-# are good when the second is part of the first:
+# The best *together* is the highest cell of the table. The best *alone* is where the utilities lead. The
+# utilities are good when the second is part of the first:
 #
 # $$\arg\max_{a_1} Q_1 \times \dots \times \arg\max_{a_n} Q_n \;\subseteq\; \arg\max_{a_1,\dots,a_n} Q_{tot}$$
 #
-# This is **IGM**, *individual-global-max*. Son et al. (2019) ask for equality; the two say the same when the best
-# cell is unique, and with ties the inclusion is what a team needs: whatever the agents pick is best.
+# This is **IGM**, *individual-global-max*. Son et al. (2019) ask for equality; the two say the same when the
+# best cell is unique, and with ties the inclusion is what a team needs: whatever the agents pick is best.
 
 # %%
 print("averages as utilities:", is_igm(climbing.payoff, utilities))
@@ -163,15 +165,15 @@ print("(1, 0, 0) for both:   ", is_igm(climbing.payoff, ([1, 0, 0], [1, 0, 0])))
 # %% [markdown]
 # The table is the same in both lines. IGM is no property of a table: it relates a table *to utilities*.
 #
-# **Predict.** Is there a table for which *no* utilities have IGM? Write `True` or `False`, then find out by writing
-# the next exercise.
+# **Predict.** Is there a table for which *no* utilities have IGM? Write `True` or `False`, then find out by
+# writing the next exercise.
 
 # %%
 there_is_such_a_table = ...
 
 # %% [markdown]
-# **Exercise 3.** Write `igm_utilities`: for any payoff table, of two agents or more, return one array of utilities for
-# each agent, so that IGM holds. Mind tables with several best cells.
+# **Exercise 3.** Write `igm_utilities`: for any payoff table, of two agents or more, return one array of
+# utilities for each agent, so that IGM holds. Mind tables with several best cells.
 
 
 # %% tags=["exercise"]
@@ -200,11 +202,11 @@ reveal(
 # %% [markdown]
 # ## 5. How much exploration does a good habit survive?
 #
-# Suppose the team plays (a, a) by habit, but each agent explores: with probability ε it draws one of *all* its actions
-# at random. What does each action then earn?
+# Suppose the team plays (a, a) by habit, but each agent explores: with probability ε it draws one of *all*
+# its actions at random. What does each action then earn?
 #
-# **Exercise 4.** Write `expected_payoffs`: the expected payoff of every row against a partner whose habit is the column
-# `partner` and who explores at rate `epsilon`.
+# **Exercise 4.** Write `expected_payoffs`: the expected payoff of every row against a partner whose habit is
+# the column `partner` and who explores at rate `epsilon`.
 
 
 # %% tags=["exercise"]
@@ -224,15 +226,15 @@ from qmix_edu.exercises.chapter_01 import check_expected_payoffs
 check_expected_payoffs(expected_payoffs)
 
 # %% [markdown]
-# **Predict.** From which ε on does an agent in the climbing game do better by leaving the habit (a, a)? Write a number
-# between 0 and 1.
+# **Predict.** From which ε on does an agent in the climbing game do better by leaving the habit (a, a)? Write
+# a number between 0 and 1.
 
 # %%
 my_epsilon = ...
 
 # %% [markdown]
-# **Run.** Agent 2's columns against an exploring agent 1: the transposed table, seen from its other side. (For agent
-# 1's rows the lines cross later. Take away the `.T` and look.)
+# **Run.** Agent 2's columns against an exploring agent 1: the transposed table, seen from its other side.
+# (For agent 1's rows the lines cross later. Take away the `.T` and look.)
 
 # %%
 epsilons = np.linspace(0, 1, 2101)
@@ -248,17 +250,18 @@ _ = plt.legend()
 reveal(my_epsilon, round(float(leaves), 3), "The lines of a and c cross where 11 - 52ε/3 = 11ε/3, at ε = 11/21.")
 
 # %% [markdown]
-# **Explain.** Below 11/21 ≈ .524 the habit (a, a) holds itself up: averaging *around it* prefers a. Above, it falls.
-# So whether a team of averagers keeps the optimum is a matter of how much it explores. And a team that starts
-# at ε = 1 begins at (c, c). Stable is not the same as reached.
+# **Explain.** Below 11/21 ≈ .524 the habit (a, a) holds itself up: averaging *around it* prefers a. Above, it
+# falls. So whether a team of averagers keeps the optimum is a matter of how much it explores. And a team that
+# starts at ε = 1 begins at (c, c). Stable is not the same as reached.
 
 # %% [markdown]
 # ## 6. How bad can averaging get?
 #
 # In the climbing game averaging cost 6. In the worst case?
 #
-# **Exercise 5.** Write `misleading_game(size)`: a table of `size` × `size` (3 or more) in which every agent that
-# averages is led to the *one worst cell of all*. Afterwards: why can that not be done with two actions each?
+# **Exercise 5.** Write `misleading_game(size)`: a table of `size` × `size` (3 or more) in which every agent
+# that averages is led to the *one worst cell of all*. Afterwards: why can that not be done with two actions
+# each?
 
 
 # %% tags=["exercise"]
@@ -280,14 +283,15 @@ check_misleading_game(misleading_game)
 # %% [markdown]
 # <details><summary>Why not with two actions each?</summary>
 #
-# Let the table be [[p, q], [r, s]] and let averaging pick p. Then p + q > r + s and p + r > q + s. Add both: 2p > 2s.
-# So the cell opposite pays less than p, and p is not the worst.
+# Let the table be [[p, q], [r, s]] and let averaging pick p. Then p + q > r + s and p + r > q + s. Add both:
+# 2p > 2s. So the cell opposite pays less than p, and p is not the worst.
 # </details>
 
 # %% [markdown]
 # ## Three things people believe
 #
-# - *"Everybody's averages find the best cell."* Climbing: they find 5 of 11. Exercise 5: they may find the worst.
+# - *"Everybody's averages find the best cell."* Climbing: they find 5 of 11. Exercise 5: they may find the
+#   worst.
 # - *"Ties do not matter."* In the coordination game they cost half of the payoff.
 # - *"IGM is a property of a table."* It relates a table to utilities; every table has utilities with IGM.
 #
@@ -298,14 +302,14 @@ check_misleading_game(misleading_game)
 # - Alone is as good as together when the product of the individual argmax sets lies in the joint argmax: IGM.
 # - An optimum may be stable under little exploration and still never be reached.
 #
-# **The next question.** Averages mislead, yet agents who act alone need numbers of their own. Can the *team* learn one
-# table, and everyone still act alone? → chapter 03
+# **The next question.** Averages mislead, yet agents who act alone need numbers of their own. Can the *team*
+# learn one table, and everyone still act alone? → [03 Additive factorisation](03_additive_factorisation.ipynb)
 #
 # ## Sources
 #
-# - Claus and Boutilier, *The dynamics of reinforcement learning in cooperative multiagent systems*, AAAI 1998: the
-#   climbing game.
+# - Claus and Boutilier, *The dynamics of reinforcement learning in cooperative multiagent systems*, AAAI
+#   1998: the climbing game.
 # - Son et al., *QTRAN*, ICML 2019 ([arXiv 1905.05408](https://arxiv.org/abs/1905.05408)): IGM.
-# - Wei and Luke, *Lenient learning in independent-learner stochastic cooperative games*, JMLR 17(84), 2016: relative
-#   overgeneralisation and its relatives.
+# - Wei and Luke, *Lenient learning in independent-learner stochastic cooperative games*, JMLR 17(84), 2016:
+#   relative overgeneralisation and its relatives.
 # - The crossing at 11/21 is computed above.

@@ -1,0 +1,265 @@
+# %% [markdown]
+# # 03 · Additive factorisation (VDN)
+#
+# **Question.** Averages mislead, yet agents who act alone need numbers of their own. Can the *team* learn one
+# table, and everyone still act alone?
+#
+# You will be able to
+# - fit the best sum of individual utilities to any payoff table, by hand;
+# - say which part of a table such a sum can see, and how large that part is;
+# - say when a team that learns *together* chooses no better than agents who learn alone.
+#
+# **Time needed:** 40 minutes. Four exercises. Before it: [01 Cooperative matrix
+# games](01_matrix_games.ipynb).
+
+# %%
+import numpy as np
+
+from matrix_games import additive_fit, catalogue, gaussian_game
+from qmix_edu.exercises import reveal
+from qmix_edu.plots import plot_fit_3d, plot_fits
+
+# %% [markdown]
+# ## 1. One table for the team, one list for each
+#
+# Write the team's value as a sum of what each agent knows of itself:
+#
+# $$Q_{tot}(a_1, a_2) = Q_1(a_1) + Q_2(a_2)$$
+#
+# This is **VDN**, *value-decomposition networks*. Learning is joint: *one* error, payoff minus $Q_{tot}$, for
+# the whole team. Acting is separate: a sum is largest when each term is, so every agent just takes its own
+# best action. IGM holds by construction.
+#
+# The game below pays 8 if both play b, and almost nothing otherwise. How well does the best sum fit it, when
+# every joint action is seen equally often?
+
+# %%
+two_b = catalogue["two-step-2b"]
+fit = additive_fit(two_b.payoff)
+print("payoff", two_b.payoff.tolist(), " fit", fit.values.tolist(), " greedy", fit.greedy)
+
+# %%
+_ = plot_fit_3d(two_b.payoff, fit.values, utilities=fit.utilities)
+
+# %% [markdown]
+# A sum is a **plane** over the utilities. It cannot bend up to 8 at the far corner, and what it misses (the
+# black bars) is the same everywhere, 1.5, twice above and twice below. All four values are wrong, and the
+# choice is right.
+
+# %% [markdown]
+# ## 2. The best plane, by hand
+#
+# **Exercise 1.** Write `additive_table`: the sum that is nearest to a table, in mean squared error over all
+# cells. You need nothing but averages: of the rows, of the columns, of everything.
+
+
+# %% tags=["exercise"]
+def additive_table(payoff):
+    """Return the best additive table, of the same shape."""
+    ### BEGIN SOLUTION
+    rows = payoff.mean(axis=1, keepdims=True)
+    columns = payoff.mean(axis=0, keepdims=True)
+    return rows + columns - payoff.mean()
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_03 import check_additive_table
+
+check_additive_table(additive_table)
+
+# %% [markdown]
+# So row i's utility is its average, up to a constant: the very number that misled us in chapter 01.
+#
+# **Predict.** QTRAN's game pays 8 if both play a, -12 if just one does, and 0 otherwise. What does VDN's team
+# earn?
+
+# %%
+qtran = catalogue["qtran"]
+my_payoff = ...
+
+# %%
+fit = additive_fit(qtran.payoff)
+_ = plot_fits(qtran.payoff, {"VDN": fit.values}, greedy={"VDN": fit.greedy})
+
+# %%
+earned = {qtran.payoff[cell] for cell in fit.greedy}
+reveal(my_payoff, earned.pop(), "Action a averages (8 - 12 - 12) / 3 = -5.33, the others -4.")
+
+# %% [markdown]
+# **Explain.** Four cells tie at the top, all of them worth 0. The team *saw* the 8, a ninth of all its data.
+# A plane has no place for it.
+
+# %% [markdown]
+# ## 3. How much of a table is additive?
+#
+# **Exercise 2.** Write `explained_variance`: the share of the payoffs' variance that a fit explains. 1 is a
+# perfect fit, 0 is no better than the same number everywhere.
+
+
+# %% tags=["exercise"]
+def explained_variance(payoff, fitted):
+    """Return the share of the variance of the payoffs that the fitted table explains."""
+    ### BEGIN SOLUTION
+    return 1 - ((payoff - fitted) ** 2).mean() / payoff.var()
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_03 import check_explained_variance
+
+check_explained_variance(explained_variance)
+
+# %% [markdown]
+# **Predict.** Fill a 3×3 table with random numbers. Which share of their variance will the best sum explain,
+# on average?
+
+# %%
+my_share = ...
+
+
+# %%
+def share_explained(size, rng):
+    payoff = gaussian_game((size, size), rng).payoff
+    return 1 - additive_fit(payoff).mse / payoff.var()
+
+
+rng = np.random.default_rng(0)
+shares = {size: np.mean([share_explained(size, rng) for _ in range(2000)]) for size in (2, 3, 4, 5)}
+for size, share in shares.items():
+    print(f"{size} actions: {share:.3f} explained on average    2 / (m + 1) = {2 / (size + 1):.3f}")
+
+# %%
+reveal(my_share, round(shares[3], 2), "Of m² - 1 directions in which a table can vary, sums have 2(m - 1).")
+
+# %% [markdown]
+# **Explain.** A table of m × m cells varies in m² - 1 directions around its average. A sum has m - 1 of its
+# own for each agent, and 2(m - 1) / (m² - 1) = 2 / (m + 1). The rest is *interaction*: what actions do only
+# together. It grows with the number of actions, and faster with the number of agents.
+
+# %% [markdown]
+# ## 4. Does the team choose better than loners?
+#
+# An **independent learner** (IQL) knows its own action and the reward. It learns the average of the reward
+# given its action, over whatever its partner does.
+#
+# **Exercise 3.** Write `iql_choice`: the joint action of two independent learners after each has seen the
+# other play by a fixed policy (a probability for each action).
+
+
+# %% tags=["exercise"]
+def iql_choice(payoff, policy_1, policy_2):
+    """Return (row, column): each agent's best action on average over the other's policy."""
+    ### BEGIN SOLUTION
+    return (payoff @ policy_2).argmax(), (policy_1 @ payoff).argmax()
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_03 import check_iql_choice
+
+check_iql_choice(iql_choice)
+
+# %% [markdown]
+# **Predict.** Draw 1000 random games with random policies. VDN fits the whole team's table, weighted by how
+# often each cell is played. In how many games does it choose *differently* from the independent learners?
+
+# %%
+my_number = ...
+
+
+# %%
+def chooses_differently(rng):
+    payoff = gaussian_game((3, 3), rng).payoff
+    policy_1, policy_2 = rng.dirichlet(np.ones(3), size=2)
+    alone = ((payoff @ policy_2).argmax(), (policy_1 @ payoff).argmax())
+    return additive_fit(payoff, weights=np.outer(policy_1, policy_2)).greedy != (alone,)
+
+
+different = sum(chooses_differently(rng) for _ in range(1000))
+reveal(my_number, different, "When agents explore independently, VDN's utilities are IQL's averages, up to constants.")
+
+# %% [markdown]
+# **Explain.** Under independent policies the weighted fit is again average + average - average, now with the
+# policies' weights. The order of a row's average is all that the choice needs, and IQL has the same one. So
+# in a one-shot game VDN does *not* cure relative overgeneralisation. What it gains over IQL shows in games of
+# several steps: chapter 12 measures it in battles.
+#
+# The argument needs independent policies. Data in which the agents' actions are correlated (a replay buffer
+# with a shared history, say) break it:
+
+
+# %%
+def differs_when_correlated(rng):
+    payoff = gaussian_game((3, 3), rng).payoff
+    played = rng.dirichlet(np.ones(9)).reshape(3, 3)
+    rows = (played * payoff).sum(axis=1) / played.sum(axis=1)
+    columns = (played * payoff).sum(axis=0) / played.sum(axis=0)
+    return additive_fit(payoff, weights=played).greedy != ((rows.argmax(), columns.argmax()),)
+
+
+sum(differs_when_correlated(rng) for _ in range(1000))
+
+# %% [markdown]
+# ## 5. A bad fit and a good choice
+#
+# **Exercise 4.** Write `badly_fitted_game(size)`: a table of `size` × `size` (3 or more) with one best cell,
+# of which VDN explains less than a quarter, and in which VDN's only greedy choice is the best cell.
+
+
+# %% tags=["exercise"]
+def badly_fitted_game(size):
+    """Return a payoff table that VDN fits badly and plays right."""
+    ### BEGIN SOLUTION
+    payoff = np.eye(size)
+    payoff[0, 0] = 1.2
+    return payoff
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_03 import check_badly_fitted_game
+
+check_badly_fitted_game(badly_fitted_game)
+
+# %% [markdown]
+# ## 6. Whose merit is it?
+#
+# Each agent has its own utilities now. Do they tell what it contributes? Add 100 to everything agent 1
+# believes, and take 100 from agent 2:
+
+# %%
+u1, u2 = additive_fit(catalogue["climbing"].payoff).utilities
+before = u1[:, None] + u2[None, :]
+after = (u1 + 100)[:, None] + (u2 - 100)[None, :]
+np.allclose(after, before)
+
+# %% [markdown]
+# Same team value, same choices, same loss: nothing in the data can tell these apart. Only *differences
+# within* one agent's utilities mean something. A utility is not a wage.
+#
+# ## Three things people believe
+#
+# - *"VDN learns each agent's own contribution."* Utilities float: constants can move from one agent to
+#   another.
+# - *"VDN solves relative overgeneralisation."* Not in one-shot games: it chose as IQL in every game above.
+# - *"A bad fit means a bad choice."* Exercise 4, and the game of section 1.
+#
+# ## What to remember
+#
+# - VDN: one shared error, a sum of utilities, and everyone acts alone. IGM for free.
+# - The best sum is row average + column average - average: a plane over the utilities.
+# - It sees 2 / (m + 1) of a random m × m table; it is blind to interaction.
+# - With independent exploration its choice is that of independent learners.
+#
+# **The next question.** A sum keeps everybody's argmax right, but so does anything that *rises* in every
+# utility. What is the most general mixing that does, and is it enough? → [04 Monotonic
+# factorisation](04_monotonic_factorisation.ipynb)
+#
+# ## Sources
+#
+# - Sunehag et al., *Value-decomposition networks for cooperative multi-agent learning*, AAMAS 2018 ([arXiv
+#   1706.05296](https://arxiv.org/abs/1706.05296)).
+# - Son et al., *QTRAN*, ICML 2019 ([arXiv 1905.05408](https://arxiv.org/abs/1905.05408)): the 3×3 game.
+# - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)): the 2×2 game.
+# - The shares 2 / (m + 1) and the comparison with independent learners are computed above.
