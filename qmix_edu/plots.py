@@ -33,6 +33,7 @@ _MAP = "cividis"
 # Okabe and Ito's palette, in an order whose neighbours also differ in lightness.
 _LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
+_LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 # Black edge under white: an outline that shows on every colour of the map.
 _MARKS = (("white", "-"), ("white", "--"), ("white", ":"))
 
@@ -72,9 +73,7 @@ def plot_payoff(
     _draw_cells(ax, rows[:, None], norm, left=m2 + gap)
     _draw_cells(ax, columns[None, :], norm, top=m1 + gap)
     for a1, a2 in np.argwhere(np.isclose(table, table.max())):
-        ax.plot(
-            a2 - 0.33, a1 - 0.33, "*", color="white", markeredgecolor="black", markersize=14, label="optimum"
-        )
+        ax.plot(a2 - 0.33, a1 - 0.33, "*", color="white", markeredgecolor="black", markersize=14, label="optimum")
     _mark(ax, marked or {})
     _one_legend(ax)
     ax.set_xticks([*range(m2), m2 + gap], [*action_names(m2), "average"])
@@ -117,9 +116,7 @@ def plot_fits(
     fits = {name: _table(f"the fit {name!r}", fit) for name, fit in tables.items()}
     for name, fit in fits.items():
         if fit.shape != truth.shape:
-            raise ValueError(
-                f"the fit {name!r} has shape {fit.shape}, expected {truth.shape} like the payoff."
-            )
+            raise ValueError(f"the fit {name!r} has shape {fit.shape}, expected {truth.shape} like the payoff.")
     greedy = greedy or {}
     if unknown := sorted(set(greedy) - set(fits)):
         raise ValueError(f"greedy names {unknown[0]!r}, expected one of the fits {sorted(fits)}.")
@@ -190,9 +187,7 @@ def plot_fit_3d(
     axis.scatter(x, y, fitted, color="white", s=16, edgecolor="black", depthshade=False, label="fit")
     axis.set_title(f"MSE {np.mean((truth - fitted) ** 2):.4g}")
     handles, labels = axis.get_legend_handles_labels()
-    axis.legend(
-        *zip(*{label: (h, label) for h, label in zip(handles, labels, strict=True)}.values(), strict=True)
-    )
+    axis.legend(*zip(*{label: (h, label) for h, label in zip(handles, labels, strict=True)}.values(), strict=True))
     _figure(ax).colorbar(points, ax=ax, label="payoff", shrink=0.6, pad=0.12)
     return ax
 
@@ -219,8 +214,7 @@ def greedy_actions(utilities: Sequence[ArrayLike]) -> list[JointAction]:
     """Return every joint action in which each agent picks one of its own best actions, ties included."""
     best = [np.flatnonzero(np.asarray(u) == np.max(np.asarray(u))) for u in utilities]
     return [
-        tuple(int(a) for a in joint)
-        for joint in np.stack(np.meshgrid(*best, indexing="ij"), -1).reshape(-1, len(best))
+        tuple(int(a) for a in joint) for joint in np.stack(np.meshgrid(*best, indexing="ij"), -1).reshape(-1, len(best))
     ]
 
 
@@ -252,6 +246,7 @@ def plot_landscape(
     """
     x, y, z = _surface(q1, q2, surface)
     points = _joint_actions(x, y, z, utilities, names)
+    places = _decimals(z)
     ax = plt.subplots(layout="constrained")[1] if ax is None else ax
     mesh = ax.pcolormesh(x, y, z.T, cmap=_MAP, shading="gouraud", rasterized=True)
     if np.ptp(z) > 0:
@@ -261,17 +256,16 @@ def plot_landscape(
         ax.contourf(x, y, _at_nodes(falling).T, levels=[0.5, 1.5], colors="none", hatches=["///"])
         ax.add_patch(Rectangle((0, 0), 0, 0, fill=False, hatch="///", label="$Q_{tot}$ falls along an axis"))
     for px, py, value, label, best in points:
-        ax.plot(
-            px, py, "*" if best else "o", color="white", markeredgecolor="black", markersize=16 if best else 7
-        )
+        ax.plot(px, py, "*" if best else "o", color="white", markeredgecolor="black", markersize=16 if best else 7)
         ax.annotate(
-            f"{label}\n{value:.3g}",
+            f"{label}\n{round(value, places) + 0.0:g}",
             (px, py),
             xytext=(0, 7),
             textcoords="offset points",
             ha="center",
             fontsize=8,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+            bbox=_LABEL,
+            zorder=5,
         )
     ax.plot([], [], "*", color="white", markeredgecolor="black", markersize=12, label="greedy joint action")
     ax.legend(loc="lower left", fontsize=8)
@@ -299,7 +293,9 @@ def plot_landscape_3d(
     axis: Any = ax
     grid_x, grid_y = np.meshgrid(x, y, indexing="ij")
     axis.computed_zorder = False  # draw points and stems over the surface
-    drawn = axis.plot_surface(grid_x, grid_y, z, cmap=_MAP, rcount=41, ccount=41, linewidth=0, zorder=1)
+    drawn = axis.plot_surface(
+        grid_x, grid_y, z, cmap=_MAP, rcount=41, ccount=41, linewidth=0, antialiased=False, zorder=1
+    )
     axis.plot_wireframe(grid_x, grid_y, z, rcount=11, ccount=11, color="black", linewidth=0.3, zorder=2)
     falling = _at_nodes(_falling_cells(z))
     if falling.any():
@@ -313,19 +309,20 @@ def plot_landscape_3d(
             linewidth=0.6,
             zorder=3,
         )
-    floor = float(z.min())
+    floor, places = float(z.min()), _decimals(z)
     for px, py, value, label, best in points:
         axis.plot([px, px], [py, py], [floor, value], color="black", linewidth=1, zorder=4)
         axis.plot(
             [px], [py], [value], "*" if best else "o",
             color="white", markeredgecolor="black", markersize=16 if best else 7, zorder=5,
         )  # fmt: skip
-        axis.text(
-            px, py, value + 0.05 * float(np.ptp(z)), f"{label} {value:.3g}", fontsize=8, ha="center", zorder=6
-        )
-    axis.set(xlabel="$Q_1$", ylabel="$Q_2$", zlabel="$Q_{tot}$")
+        above, note = value + 0.07 * float(np.ptp(z)), f"{label} {round(value, places) + 0.0:g}"
+        axis.text(px, py, above, note, fontsize=8, ha="center", bbox=_LABEL, zorder=6)
+    axis.set(xlabel="$Q_1$", ylabel="$Q_2$")
+    axis.zaxis.set_rotate_label(False)
+    axis.set_zlabel("$Q_{tot}$", rotation=90, labelpad=2)
     axis.view_init(elev=28, azim=-125)
-    _figure(ax).colorbar(drawn, ax=ax, label="$Q_{tot}$", shrink=0.6, pad=0.12)
+    _figure(ax).colorbar(drawn, ax=ax, label="$Q_{tot}$", shrink=0.6, pad=0.05)
     return ax
 
 
@@ -389,13 +386,9 @@ def plot_win_rates(
     """
     rate, lower, upper = (np.asarray(v, dtype=float) for v in (rates, low, high))
     if not (len(names) == len(rate) == len(lower) == len(upper)):
-        raise ValueError(
-            f"got {len(names)} names for {len(rate)} rates, expected one low and high end for each."
-        )
+        raise ValueError(f"got {len(names)} names for {len(rate)} rates, expected one low and high end for each.")
     if not bool(np.all((lower >= 0) & (lower <= rate) & (rate <= upper) & (upper <= 1))):
-        raise ValueError(
-            f"rates {rate} must lie inside their intervals, between 0 and 1; check low and high."
-        )
+        raise ValueError(f"rates {rate} must lie inside their intervals, between 0 and 1; check low and high.")
     ax = plt.subplots(layout="constrained")[1] if ax is None else ax
     place = np.arange(len(names))
     ax.errorbar(rate, place, xerr=[rate - lower, upper - rate], fmt="o", color=_LINES[0], capsize=5)
@@ -490,9 +483,7 @@ def _one_legend(ax: Axes) -> None:
 def _surface(q1: ArrayLike, q2: ArrayLike, surface: ArrayLike) -> tuple[Array, Array, Array]:
     x, y, z = np.asarray(q1, dtype=float), np.asarray(q2, dtype=float), _table("surface", surface)
     if z.shape != (x.size, y.size):
-        raise ValueError(
-            f"surface has shape {z.shape}, expected {(x.size, y.size)}: Q_tot at every (q1, q2)."
-        )
+        raise ValueError(f"surface has shape {z.shape}, expected {(x.size, y.size)}: Q_tot at every (q1, q2).")
     return x, y, z
 
 
@@ -521,6 +512,11 @@ def _joint_actions(
     ]
 
 
+def _decimals(z: Array) -> int:
+    """Return how many decimals tell values of this range apart to three digits."""
+    return 2 - int(np.floor(np.log10(np.ptp(z) or 1.0)))
+
+
 def _falling_cells(z: Array) -> NDArray[np.bool_]:
     """Return the grid cells ``[k1 - 1, k2 - 1]`` with an edge along which Q_tot falls."""
     along_1, along_2 = violations(z)
@@ -539,9 +535,7 @@ def _on_one_axis(name: str, curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> tu
     pairs = [(np.asarray(x, dtype=float), np.asarray(y, dtype=float)) for x, y in curves]
     start, end = max(x[0] for x, _ in pairs), min(x[-1] for x, _ in pairs)
     if start > end:
-        raise ValueError(
-            f"the runs of {name!r} share no span: one starts at {start:g}, another ends at {end:g}."
-        )
+        raise ValueError(f"the runs of {name!r} share no span: one starts at {start:g}, another ends at {end:g}.")
     steps = np.unique(np.concatenate([x for x, _ in pairs]))
     steps = steps[(steps >= start) & (steps <= end)]
     return steps, np.stack([np.interp(steps, x, y) for x, y in pairs])

@@ -204,11 +204,13 @@ function drawPoints({ ctx, width }, points) {
 function jointPoints(model, { result, u1, u2 }, place) {
   const names = model.get("action_names");
   const broken = result.best_value > result.greedy_value + 1e-9;
+  // three digits within the range that is drawn
+  const places = Math.min(Math.max(2 - Math.floor(Math.log10(result.highest - result.lowest || 1)), 0), 20);
   return u1.flatMap((q1, a) => u2.map((q2, b) => {
     const [x, y] = place(q1, q2, result.values[a][b]);
     return {
       x, y,
-      label: `${names[0][a]}, ${names[1][b]}: ${short(result.values[a][b])}`,
+      label: `${names[0][a]}, ${names[1][b]}: ${Number(result.values[a][b].toFixed(places))}`,
       greedy: result.greedy.some(([i, j]) => i === a && j === b),
       best: broken && result.best[0] === a && result.best[1] === b,
     };

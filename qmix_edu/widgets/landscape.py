@@ -149,6 +149,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
         *,
         state_names: Sequence[str] | None = None,
         action_names: tuple[Sequence[str], Sequence[str]] | None = None,
+        constraint: str = "abs",
     ) -> LandscapeExplorer:
         """Explore a mixing network of two agents at the given states ``[K, s]``."""
         raw = mixer_parameters(mixer, states)
@@ -160,6 +161,7 @@ class LandscapeExplorer(anywidget.AnyWidget):
             utilities,
             state_names=state_names,
             action_names=action_names,
+            constraint=constraint,
         )
 
     @classmethod

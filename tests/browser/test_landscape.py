@@ -189,12 +189,16 @@ def test_in_jupyterlab_the_keyboard_reaches_everything_and_the_notebook_stays_pu
 
 def test_in_jupyterlab_the_dark_theme_repaints_the_axes(notebook: Page):
     before, ink = pixels(notebook), root(notebook).evaluate("r => getComputedStyle(r).color")
-    notebook.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
-    notebook.wait_for_function(
-        "ink => getComputedStyle(document.querySelector('.qmix-landscape')).color !== ink", arg=ink
-    )
-    notebook.wait_for_timeout(300)
-    assert pixels(notebook) != before
+    change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+    notebook.evaluate(change, "JupyterLab Dark")
+    try:
+        notebook.wait_for_function(
+            "ink => getComputedStyle(document.querySelector('.qmix-landscape')).color !== ink", arg=ink
+        )
+        notebook.wait_for_timeout(300)
+        assert pixels(notebook) != before
+    finally:  # the server remembers the theme
+        notebook.evaluate(change, "JupyterLab Light")
 
 
 def test_a_control_wired_to_nothing_fails_the_check(plain):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qmix_edu import plots
+from qmix_edu.mixers import QMixer, UnconstrainedMixer
 from qmix_edu.widgets import LandscapeExplorer, landscape, mixer_parameters, q_tot_surface
 from qmix_edu.widgets.landscape import constrain
 
@@ -148,6 +149,18 @@ def test_from_mixer_reads_torch_networks():
                 expected = mixer(chosen, states[view.state][None]).item()
                 assert view.values()[a1, a2] == pytest.approx(expected, abs=1e-5)
     assert view.summary().startswith("State 2B, weights |w|: Q_tot never falls")
+
+
+@pytest.mark.parametrize(("mixer", "constraint"), [(QMixer, "abs"), (UnconstrainedMixer, "none")])
+def test_from_mixer_reads_the_librarys_mixers(mixer, constraint):
+    torch.manual_seed(2)
+    network, states, utilities = mixer(2, 3, 8), torch.eye(3), torch.randn(3, 2, 4)
+    view = LandscapeExplorer.from_mixer(network, states, utilities, constraint=constraint)
+    joint = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    for view.state in range(3):
+        q = torch.stack([utilities[view.state, i, joint[:, i]] for i in range(2)], -1)
+        expected = network(q, states[view.state].expand(16, 3)).reshape(4, 4)
+        np.testing.assert_allclose(view.values(), expected.detach(), atol=1e-5)
 
 
 def test_replace_shows_new_weights():
