@@ -43,7 +43,7 @@ class EpisodeBatch:
         return (self.reward * self.mask).sum(dim=(1, 2))
 
     @property
-    def last_actions(self) -> Int[Tensor, "b t+1 n"]:
+    def last_actions(self) -> Int[Tensor, "b t1 n"]:
         """The action one step earlier; ``n_actions`` (one more than the largest) where there was none."""
         first = torch.full_like(self.actions[:, :1], self.avail_actions.shape[-1])
         return torch.cat([first, self.actions], dim=1)
@@ -95,7 +95,7 @@ class ReplayBuffer:
         self._append({name: self._with_last_row(getattr(batch, name), kept) for name in self._rows}, lengths)
 
     @staticmethod
-    def _with_last_row(values: Tensor, kept: Bool[Tensor, "b t+1"]) -> Tensor:
+    def _with_last_row(values: Tensor, kept: Bool[Tensor, "b t1"]) -> Tensor:
         if values.shape[1] < kept.shape[1]:
             values = torch.cat([values, torch.zeros_like(values[:, :1])], dim=1)
         return values[kept]

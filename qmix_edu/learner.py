@@ -106,7 +106,7 @@ class Learner:
         return loss, {"q_mean": mean_value.item()}
 
     @torch.no_grad()
-    def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t+1 n a"], m: int) -> Float[Tensor, "b t m"]:
+    def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t1 n a"], m: int) -> Float[Tensor, "b t m"]:
         """Return the double-Q targets; ``utilities`` are the online network's."""
         target_utilities, _ = self.target["agent"](batch.obs, batch.last_actions)
         avail_next = batch.avail_actions[:, 1:]

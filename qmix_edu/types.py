@@ -5,7 +5,7 @@ Axes, by their letter in every shape comment:
 ====  =============================================================
 b     batch of episodes
 e     environments that run side by side
-t     time; ``T`` transitions, hence ``T + 1`` observations
+t     time; ``T`` transitions, hence ``t + 1`` observations (written ``t1`` where no t stands beside it)
 n     agents
 a     actions of one agent
 o     features of one agent's observation
