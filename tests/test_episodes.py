@@ -107,8 +107,6 @@ def test_asking_for_too_many_episodes():
 def test_a_buffer_that_cannot_hold_one_episode_is_refused():
     needed = (SPEC.episode_limit + 1) * ROW_BYTES
     with pytest.raises(ValueError, match=f"{needed - 1} bytes, but one episode of random takes up to {needed};"):
-        ValueError, match=f"may hold {needed - 1} bytes, but one episode of random takes up to {needed}"
-    ):
         ReplayBuffer(SPEC, capacity_bytes=needed - 1)
     ReplayBuffer(SPEC, capacity_bytes=needed)
 
