@@ -1,0 +1,217 @@
+"""A battle as arrays, and its pictures: one moment, a filmstrip, an animation.
+
+Allies are blue circles and enemies orange squares, so that colour is never the only difference. The bar above a unit is
+its health, a line goes from whoever shoots to the target (solid for allies, dashed for enemies), and a cross stays
+where a unit died.
+"""
+
+# matplotlib leaves the keywords of its methods untyped.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+UNIT_TYPES = ("marine", "marauder", "stalker", "zealot", "zergling", "hydralisk")
+SECONDS_PER_STEP = 0.5
+
+_LETTERS: dict[str, str] = dict(zip(UNIT_TYPES, "mMsZzh", strict=True))
+_NAMES = ("allies", "enemies")
+_COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito's blue and vermilion
+_MARKERS = ("o", "s")
+_DASHES = ("-", (0, (3, 2)))
+_PICTURES_PER_STEP = 2
+_ICONS = {
+    "fa-minus": "−",
+    "fa-fast-backward": "«",
+    "fa-step-backward": "‹",
+    "fa-play fa-flip-horizontal": "◀",
+    "fa-pause": "Ⅱ",
+    "fa-play": "▶",
+    "fa-step-forward": "›",
+    "fa-fast-forward": "»",
+    "fa-plus": "+",
+}
+
+
+@dataclass(frozen=True)
+class Battle:
+    """One battle of ``T`` steps (t) between ``u`` units, allies first; T + 1 moments.
+
+    ``targets[t, i]`` is the unit that i is ordered to shoot during step t, and -1 where there is none; ``health`` is
+    the share that is left; ``teams`` is 0 for allies and 1 for enemies.
+    """
+
+    map_name: str
+    targets: Int[np.ndarray, "t u"]
+    reward: Float[np.ndarray, " t"]
+    positions: Float[np.ndarray, "t+1 u 2"]
+    health: Float[np.ndarray, "t+1 u"]
+    alive: Bool[np.ndarray, "t+1 u"]
+    teams: Int[np.ndarray, " u"]
+    types: tuple[str, ...]
+    won: bool
+
+    @property
+    def steps(self) -> int:
+        """How many steps the battle took."""
+        return len(self.targets)
+
+    @property
+    def survivors(self) -> tuple[int, int]:
+        """How many allies and how many enemies lived to the end."""
+        alive = self.alive[-1]
+        return int(alive[self.teams == 0].sum()), int(alive[self.teams == 1].sum())
+
+    @property
+    def outcome(self) -> str:
+        """``won``, ``lost``, ``draw`` (both teams died at once) or ``out of time``."""
+        allies, enemies = self.survivors
+        if self.won:
+            return "won"
+        return "out of time" if allies and enemies else "lost" if enemies else "draw"
+
+
+def plot_battle(battle: Battle, time: float | int, *, ax: Axes | None = None) -> Axes:
+    """Draw the moment ``time``, counted in steps; between two steps the units stand in between.
+
+    Raises:
+        ValueError: if ``time`` is not between 0 and ``battle.steps``.
+    """
+    if not 0 <= time <= battle.steps:
+        raise ValueError(f"time is {time:g}, but this battle goes from step 0 to step {battle.steps}; choose between.")
+    ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+    step, part = int(time), time - int(time)
+    after = min(step + 1, battle.steps)
+    positions = (1 - part) * battle.positions[step] + part * battle.positions[after]
+    _draw_shots(ax, battle, step, positions)
+    _draw_health(ax, battle.health[step], positions[:, 0], positions[:, 1], battle.alive[step])
+    for team in (0, 1):
+        _draw_team(ax, battle, step, positions, team)
+    ax.set_title(_caption(battle, step), fontsize=9)
+    ax.set(**_view(battle), aspect="equal", xticks=[], yticks=[])
+    return ax
+
+
+def plot_filmstrip(battle: Battle, frames: int = 6) -> list[Axes]:
+    """Draw ``frames`` moments, from the first to the last, evenly spaced; three to a row.
+
+    Raises:
+        ValueError: if there are fewer than 2 frames.
+    """
+    if frames < 2:
+        raise ValueError(f"frames is {frames}; a filmstrip needs 2 or more, the first moment and the last.")
+    rows = -(-frames // 3)
+    figure = plt.figure(figsize=(12, rows * (4 * _height_to_width(battle) + 0.3) + 0.3), layout="constrained")
+    axes = [figure.add_subplot(rows, 3, place) for place in range(1, frames + 1)]
+    for ax, step in zip(axes, np.linspace(0, battle.steps, frames).round(), strict=True):
+        plot_battle(battle, step, ax=ax)
+    _legend(figure)
+    return axes
+
+
+def animate_battle(battle: Battle) -> FuncAnimation:
+    """Animate the whole battle, at about the speed of the game.
+
+    ``animate_battle(battle).save("battle.gif", writer="pillow")`` keeps it as a file; ``battle_player`` shows it in a
+    notebook.
+    """
+    figure = Figure(figsize=(6.5, 6.5 * _height_to_width(battle) + 0.7), dpi=90, layout="constrained")
+    ax = figure.add_subplot()
+    _legend(figure)
+
+    def draw(picture: int) -> list[Any]:
+        ax.clear()
+        plot_battle(battle, picture / _PICTURES_PER_STEP, ax=ax)
+        return []
+
+    pictures = battle.steps * _PICTURES_PER_STEP + 1
+    milliseconds = 1000 * SECONDS_PER_STEP / _PICTURES_PER_STEP
+    return FuncAnimation(figure, draw, frames=pictures, init_func=lambda: [], interval=round(milliseconds))
+
+
+def battle_player(battle: Battle) -> str:
+    """Return a page fragment that plays the battle, with buttons and a slider: show it with ``HTML(...)``.
+
+    It needs neither ffmpeg nor a network: matplotlib's player takes its icons from a server, this one from the font.
+    """
+    player = animate_battle(battle).to_jshtml()
+    player = re.sub(r"<link[^>]*>", "", player)
+    player = re.sub(r'<i class="fa ([^"]+)"></i>', lambda icon: _ICONS[icon[1]], player)
+    allies, enemies = battle.survivors
+    told = f"Animation of a battle on {battle.map_name}: {battle.outcome} after {battle.steps} steps; "
+    told += f"{allies} allies and {enemies} enemies live."
+    return player.replace("<img ", f'<img alt="{told}" ', 1)
+
+
+def _draw_shots(ax: Axes, battle: Battle, step: int, positions: NDArray[Any]) -> None:
+    if step == battle.steps:
+        return
+    targets = battle.targets[step]
+    for team in (0, 1):
+        shooters = np.flatnonzero((targets >= 0) & (battle.teams == team))
+        lines = [positions[[i, targets[i]]] for i in shooters]
+        ax.add_collection(LineCollection(lines, colors=_COLOURS[team], linestyles=[_DASHES[team]], linewidths=1.5))
+
+
+def _draw_health(ax: Axes, health: NDArray[Any], x: NDArray[Any], y: NDArray[Any], alive: NDArray[np.bool_]) -> None:
+    height, half = 0.75, 0.6
+    full = [[(x[i] - half, y[i] + height), (x[i] + half, y[i] + height)] for i in np.flatnonzero(alive)]
+    left = [[a, (a[0] + 2 * half * health[i], a[1])] for (a, _), i in zip(full, np.flatnonzero(alive), strict=True)]
+    ax.add_collection(LineCollection(full, colors="black", linewidths=4.5, zorder=3))
+    ax.add_collection(LineCollection(full, colors="white", linewidths=3, zorder=3, capstyle="butt"))
+    ax.add_collection(LineCollection(left, colors="#009E73", linewidths=3, zorder=4, capstyle="butt"))
+
+
+def _draw_team(ax: Axes, battle: Battle, step: int, positions: NDArray[Any], team: int) -> None:
+    members = np.flatnonzero(battle.teams == team)
+    for number, unit in enumerate(members, start=1):
+        x, y = positions[unit]
+        if not battle.alive[step, unit]:
+            ax.plot(x, y, "x", color=_COLOURS[team], markersize=8, markeredgewidth=2, alpha=0.6, zorder=2)
+            continue
+        ax.plot(x, y, _MARKERS[team], color=_COLOURS[team], markersize=13, markeredgecolor="black", zorder=5)
+        name = f"{_LETTERS[battle.types[unit]]}{number}"
+        ax.text(x, y, name, color="white", fontsize=7, ha="center", va="center_baseline", zorder=6, weight="bold")
+
+
+def _caption(battle: Battle, step: int) -> str:
+    earned = f"step {step} of {battle.steps} · return {battle.reward[:step].sum():.2f}"
+    return earned if step < battle.steps else f"{earned} · {battle.outcome}"
+
+
+def _view(battle: Battle) -> dict[str, tuple[float, float]]:
+    """Return a rectangle around everything that happens, the same at every moment."""
+    low, high = battle.positions.min(axis=(0, 1)) - 1.5, battle.positions.max(axis=(0, 1)) + 1.5
+    half = (high - low) / 2
+    half = np.maximum(half, 0.4 * half.max())
+    left, bottom = ((low + high) / 2 - half).tolist()
+    right, top = ((low + high) / 2 + half).tolist()
+    return {"xlim": (left, right), "ylim": (bottom, top)}
+
+
+def _height_to_width(battle: Battle) -> float:
+    (left, right), (bottom, top) = _view(battle).values()
+    return (top - bottom) / (right - left)
+
+
+def _legend(figure: Figure) -> None:
+    entries = [
+        Line2D([], [], color=_COLOURS[team], marker=_MARKERS[team], linestyle=_DASHES[team], markeredgecolor="black")
+        for team in (0, 1)
+    ]
+    cross = Line2D([], [], color="grey", marker="x", linestyle="", markeredgewidth=2)
+    labels = [*(f"{name}; line: shoots at" for name in _NAMES), "died here"]
+    figure.legend([*entries, cross], labels, loc="outside lower center", ncols=3, fontsize=8)
