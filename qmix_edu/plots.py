@@ -224,6 +224,7 @@ def plot_landscape(
     surface: ArrayLike,
     utilities: tuple[ArrayLike, ArrayLike],
     *,
+    values: ArrayLike | None = None,
     names: tuple[Sequence[str], Sequence[str]] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -238,14 +239,16 @@ def plot_landscape(
         q2: utilities of agent 2, ``[k2]``, increasing.
         surface: ``[k1, k2]``, ``surface[i, j] = Q_tot(q1[i], q2[j])``.
         utilities: the utilities of the agents' actions, ``[m1]`` and ``[m2]``, inside the grid.
+        values: Q_tot of the joint actions, ``[m1, m2]``; read off the surface by default.
         names: names of the actions; letters by default.
         ax: where to draw.
 
     Raises:
-        ValueError: if the surface does not fit the grid, or a utility lies outside it.
+        ValueError: if the surface does not fit the grid, the values do not fit the utilities, or a utility lies
+            outside the grid.
     """
     x, y, z = _surface(q1, q2, surface)
-    points = _joint_actions(x, y, z, utilities, names)
+    points = _joint_actions(x, y, z, utilities, values, names)
     places = _decimals(z)
     ax = plt.subplots(layout="constrained")[1] if ax is None else ax
     mesh = ax.pcolormesh(x, y, z.T, cmap=_MAP, shading="gouraud", rasterized=True)
@@ -280,6 +283,7 @@ def plot_landscape_3d(
     surface: ArrayLike,
     utilities: tuple[ArrayLike, ArrayLike],
     *,
+    values: ArrayLike | None = None,
     names: tuple[Sequence[str], Sequence[str]] | None = None,
     ax: Axes3D | None = None,
 ) -> Axes3D:
@@ -288,7 +292,7 @@ def plot_landscape_3d(
     Cells where Q_tot falls along an axis are drawn with white edges instead of dark ones.
     """
     x, y, z = _surface(q1, q2, surface)
-    points = _joint_actions(x, y, z, utilities, names)
+    points = _joint_actions(x, y, z, utilities, values, names)
     ax = _new_3d() if ax is None else ax
     axis: Any = ax
     grid_x, grid_y = np.meshgrid(x, y, indexing="ij")
@@ -492,9 +496,10 @@ def _joint_actions(
     y: Array,
     z: Array,
     utilities: tuple[ArrayLike, ArrayLike],
+    values: ArrayLike | None,
     names: tuple[Sequence[str], Sequence[str]] | None,
 ) -> list[tuple[float, float, float, str, bool]]:
-    """Return (Q_1, Q_2, Q_tot, label, greedy?) of every joint action, Q_tot read off the grid."""
+    """Return (Q_1, Q_2, Q_tot, label, greedy?) of every joint action."""
     u1, u2 = (np.asarray(u, dtype=float) for u in utilities)
     for agent, (u, grid) in enumerate(((u1, x), (u2, y)), start=1):
         if u.min() < grid[0] or u.max() > grid[-1]:
@@ -503,10 +508,13 @@ def _joint_actions(
                 f"[{grid[0]:g}, {grid[-1]:g}]; widen q{agent}."
             )
     names = names or (action_names(u1.size), action_names(u2.size))
-    read = RegularGridInterpolator((x, y), z)
+    at = tuple(np.meshgrid(u1, u2, indexing="ij"))
+    heights = RegularGridInterpolator((x, y), z)(at) if values is None else _table("values", values)
+    if heights.shape != (u1.size, u2.size):
+        raise ValueError(f"values have shape {heights.shape}, expected {(u1.size, u2.size)}, as the utilities have.")
     best = set(greedy_actions((u1, u2)))
     return [
-        (p, q, float(read((p, q))), f"({names[0][i]}, {names[1][j]})", (i, j) in best)
+        (p, q, float(heights[i, j]), f"({names[0][i]}, {names[1][j]})", (i, j) in best)
         for i, p in enumerate(u1.tolist())
         for j, q in enumerate(u2.tolist())
     ]

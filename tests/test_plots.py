@@ -140,6 +140,12 @@ def test_landscape_3d_puts_the_joint_actions_on_the_surface():
     assert len(tops) == 4
 
 
+def test_landscape_labels_are_the_given_values():
+    q, surface = bowl_and_rise()
+    ax = plots.plot_landscape(q, q, surface, ([0.0], [1.0, 0.5]), values=[[7.0, -1e-7]])
+    assert {"(a, a)\n7", "(a, b)\n0"} <= set(texts(ax))
+
+
 def test_learning_curves_draw_median_and_quartiles():
     x = np.arange(5.0)
     runs = {"QMIX": [(x, x * k) for k in (1, 2, 3, 4, 10)]}
@@ -176,6 +182,10 @@ def test_win_rates_show_their_intervals():
         (lambda: plots.plot_fit_3d(QTRAN, [[1, 2]]), "like the payoff"),
         (lambda: plots.plot_landscape([0, 1], [0, 1, 2], np.eye(2), ([0], [0])), r"expected \(2, 3\)"),
         (lambda: plots.plot_landscape([0, 1], [0, 1], np.eye(2), ([0], [5])), "agent 2.*widen q2"),
+        (
+            lambda: plots.plot_landscape([0, 1], [0, 1], np.eye(2), ([0], [0]), values=[[1, 2]]),
+            r"values have shape \(1, 2\), expected \(1, 1\)",
+        ),
         (lambda: plots.plot_learning_curves({"IQL": []}, ylabel="y"), "'IQL' has no runs"),
         (
             lambda: plots.plot_learning_curves({"IQL": [([0, 1], [0, 0]), ([2, 3], [0, 0])]}, ylabel="y"),

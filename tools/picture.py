@@ -11,13 +11,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from PIL import Image
 
 from matrix_games import catalogue
-from qmix_edu import plots
 from qmix_edu.mixers import QMixer
 from qmix_edu.widgets import LandscapeExplorer
 
@@ -45,10 +42,8 @@ def fit(payoff: torch.Tensor, seed: int, steps: int = 1500) -> tuple[QMixer, tor
 
 def draw(explorer: LandscapeExplorer, target: Path) -> None:
     """Draw heat map and surface side by side into a PNG."""
-    setting = (*explorer.grid(), explorer.surface(), tuple(np.asarray(u) for u in explorer.utilities[0]))
-    figure = plt.figure(figsize=(10.5, 4.4), layout="constrained")
-    plots.plot_landscape(*setting, ax=figure.add_subplot(1, 2, 1))
-    plots.plot_landscape_3d(*setting, ax=figure.add_subplot(1, 2, 2, projection="3d"))
+    figure = explorer.figure()
+    figure.set_size_inches(10.5, 4.4)
     figure.suptitle("A QMIX mixer after learning the payoffs 0, 1, 1, 8: the greedy corner is the best joint action")
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=100)

@@ -259,12 +259,12 @@ class LandscapeExplorer(anywidget.AnyWidget):
 
     def figure(self) -> Figure:
         """Draw the chosen setting with matplotlib: heat map and surface side by side."""
-        q1, q2 = self.grid()
-        u, surface = self._utilities(), self.surface()
+        setting = (*self.grid(), self.surface(), self._utilities())
         names = cast("tuple[list[str], list[str]]", tuple(self.action_names))
         figure = plt.figure(figsize=(11, 4.8), layout="constrained")
-        plots.plot_landscape(q1, q2, surface, u, names=names, ax=figure.add_subplot(1, 2, 1))
-        plots.plot_landscape_3d(q1, q2, surface, u, names=names, ax=figure.add_subplot(1, 2, 2, projection="3d"))
+        flat, solid = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2, projection="3d")
+        plots.plot_landscape(*setting, values=self.values(), names=names, ax=flat)
+        plots.plot_landscape_3d(*setting, values=self.values(), names=names, ax=solid)
         figure.suptitle(self.summary().replace(". ", ".\n"), fontsize=10)
         return figure
 
