@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,18 @@ class LearnerSettings:
     max_gradient_norm: float = 10.0
     target_interval: int = 200
     reward_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, holds, expected in (
+            ("gamma", 0 <= self.gamma <= 1, "between 0 and 1"),
+            ("td_lambda", 0 <= self.td_lambda <= 1, "between 0 and 1"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite"),
+            ("max_gradient_norm", self.max_gradient_norm > 0, "above 0"),
+            ("target_interval", self.target_interval >= 1, "1 or more"),
+            ("reward_scale", 0 < self.reward_scale < math.inf, "above 0 and finite"),
+        ):
+            if not holds:  # NaN keeps no bound either
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be {expected}.")
 
 
 class Learner:

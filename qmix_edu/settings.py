@@ -30,10 +30,14 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value, least = getattr(self, field.name), 0 if "epsilon_" in field.name else 1
-            if value < least:
+            if not value >= least:  # NaN is not
                 raise ValueError(f"{field.name} is {value}; it must be {least} or more.")
         if max(self.epsilon_start, self.epsilon_finish) > 1:
             raise ValueError(f"epsilon goes from {self.epsilon_start} to {self.epsilon_finish}; 1 is the most.")
+        if self.batch_size > self.buffer_episodes:
+            raise ValueError(
+                f"batch_size is {self.batch_size}; it must be {self.buffer_episodes} or less, as buffer_episodes is."
+            )
 
     @property
     def epsilon(self) -> LinearEpsilon:
