@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 # from the bottom up: a module imports from lower layers only; those not named here are above all of these
 LAYERS = (
-    {"types", "plots"},
+    {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
     {"envs", "mixers", "exploration"},
     {"learner"},
@@ -88,9 +88,10 @@ def test_matrix_games_uses_numpy_and_scipy_alone():
     assert foreign(modules("matrix_games")) <= MATRIX_GAMES_MAY_USE
 
 
-def test_plots_know_no_torch_and_no_jax():
-    source = (ROOT / "qmix_edu/plots.py").read_text()
-    assert foreign({"qmix_edu.plots": source}).isdisjoint({"torch", "jax", "jaxmarl", "anywidget", "ipywidgets"})
+@pytest.mark.parametrize("module", ["plots", "battle_plots"])
+def test_plots_know_no_torch_and_no_jax(module: str):
+    source = (ROOT / f"qmix_edu/{module}.py").read_text()
+    assert foreign({f"qmix_edu.{module}": source}).isdisjoint({"torch", "jax", "jaxmarl", "anywidget", "ipywidgets"})
 
 
 @pytest.mark.parametrize(

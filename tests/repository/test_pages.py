@@ -63,3 +63,33 @@ def test_every_command_in_the_text_is_accepted():
     assert {command.split()[0] for command in commands} == {"train", "evaluate", "envs", "doctor"}
     for command in commands:
         cli._parser().parse_args(command.split())  # ends the program if it does not understand
+
+
+def test_every_path_of_the_tree_exists():
+    paths = tree(README)
+    assert len(paths) > 30 and len(set(paths)) == len(paths)
+    assert missing(paths) == []
+
+
+def test_every_module_of_the_packages_is_in_the_tree():
+    paths = tree(README)
+    modules = [
+        file.relative_to(ROOT).as_posix()
+        for package in ("matrix_games", "qmix_edu")
+        for file in (ROOT / package).glob("**/*.py")
+        if file.name != "__init__.py" and not {"widgets", "exercises"} & set(file.relative_to(ROOT).parts)
+    ]
+    assert [module for module in modules if module not in paths] == []
+
+
+def test_local_links_and_pictures_exist():
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert "docs/images/q_tot_landscape.png" in links and "CONTRIBUTING.md" in links
+    assert missing(links) == []
+
+
+def test_every_chapter_is_on_the_map_of_the_course():
+    listed = re.findall(r"^\| (\d\d) ", README, flags=re.MULTILINE)
+    assert listed == sorted(set(listed))
+    chapters = sorted(file.name[:2] for file in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    assert chapters and [chapter for chapter in chapters if chapter not in listed] == []
