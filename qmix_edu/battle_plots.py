@@ -1,4 +1,4 @@
-"""A battle as arrays, and its pictures: one moment, a filmstrip, an animation.
+"""A battle as arrays, and its pictures: one moment, a filmstrip, an animation; and win rates while they grow.
 
 Allies are blue circles and enemies orange squares, so that colour is never the only difference. The bar above a unit is
 its health, a line goes from whoever shoots to the target (solid for allies, dashed for enemies), and a cross stays
@@ -11,6 +11,7 @@ where a unit died.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ SECONDS_PER_STEP = 0.5
 _LETTERS: dict[str, str] = dict(zip(UNIT_TYPES, "mMsZzh", strict=True))
 _NAMES = ("allies", "enemies")
 _COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito's blue and vermilion
+_LINES = (*_COLOURS, "#009E73", "#CC79A7")
 _MARKERS = ("o", "s")
 _DASHES = ("-", (0, (3, 2)))
 _PICTURES_PER_STEP = 2
@@ -154,6 +156,27 @@ def battle_player(battle: Battle) -> str:
     told = f"Animation of a battle on {battle.map_name}: {battle.outcome} after {battle.steps} steps; "
     told += f"{allies} allies and {enemies} enemies live."
     return player.replace("<img ", f'<img alt="{told}" ', 1)
+
+
+def plot_win_curves(
+    curves: Mapping[str, Sequence[tuple[float, float, float, float]]], *, ax: Axes | None = None
+) -> Axes:
+    """Draw win rates against environment steps, one line for each team, in a band from low to high.
+
+    Args:
+        curves: for each team, ``(environment steps, win rate, low, high)`` at every evaluation so far.
+        ax: where to draw.
+    """
+    ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+    for i, (name, points) in enumerate(curves.items()):
+        colour, dashes, marker = (styles[i % len(styles)] for styles in (_LINES, ("-", "--", "-.", ":"), "osD^"))
+        steps, rate, low, high = np.array(points, dtype=float).reshape(-1, 4).T
+        ax.plot(steps, rate, color=colour, linestyle=dashes, marker=marker, markersize=4, label=name)
+        ax.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.set(xlabel="environment steps", ylabel="win rate (share of greedy battles)", ylim=(-0.02, 1.02))
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
 
 
 def _draw_shots(ax: Axes, battle: Battle, step: int, positions: NDArray[Any]) -> None:

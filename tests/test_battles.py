@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 
 import qmix_edu
 from qmix_edu import battle_plots
-from qmix_edu.battle_plots import UNIT_TYPES, Battle, battle_player, plot_battle, plot_filmstrip
+from qmix_edu.battle_plots import UNIT_TYPES, Battle, battle_player, plot_battle, plot_filmstrip, plot_win_curves
 from qmix_edu.battles import record_battles
 
 
@@ -172,6 +172,15 @@ def test_the_player_needs_no_network_and_holds_every_picture():
     assert page.count("data:image/png") == 5  # two for each step, and the end
     assert 'alt="Animation of a battle on smax/1m: won after 2 steps; 1 allies and 0 enemies live."' in page
     assert "▶" in page
+
+
+def test_win_curves_show_every_evaluation_and_its_band():
+    ax = plot_win_curves({"QMIX": [(10, 0.5, 0.4, 0.6), (20, 0.75, 0.7, 0.8)], "IQL": [(10, 0.1, 0.0, 0.2)], "VDN": []})
+    assert [line.get_label() for line in ax.lines] == ["QMIX", "IQL", "VDN"]
+    assert ax.lines[0].get_xydata().tolist() == [[10, 0.5], [20, 0.75]]
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0.4, 0.8)
+    assert len({(line.get_color(), line.get_linestyle(), line.get_marker()) for line in ax.lines}) == 3
 
 
 def test_pictures_know_no_torch_and_no_jax():

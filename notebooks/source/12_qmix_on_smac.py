@@ -1,0 +1,403 @@
+# %% [markdown]
+# # 12 · IQL, VDN and QMIX on SMAC
+#
+# **Question.** Who wins battles, and how sure are we?
+#
+# You will be able to
+# - train a team of marines and watch what it has learnt;
+# - act greedily under a mask of available actions;
+# - put an honest interval around a win rate, and say how many battles a comparison takes;
+# - say what one trained team proves about an algorithm, and what it does not.
+#
+# **Time needed:** 50 minutes; about three of them the machine trains while you read. Four exercises. Before it:
+# chapters 03 (VDN), 04 and 06 (QMIX).
+
+# %%
+from collections import Counter
+
+import numpy as np
+import torch
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+
+import qmix_edu
+from qmix_edu import algorithms, evaluate, wilson_interval
+from qmix_edu.battle_plots import battle_player, plot_filmstrip, plot_win_curves
+from qmix_edu.battles import record_battles
+from qmix_edu.exercises import chapter_12, reveal, steps
+from qmix_edu.plots import plot_win_rates
+
+# Networks as small as ours spend more time on sharing work between threads than on the work itself.
+_ = torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 1. Three against three
+#
+# The StarCraft Multi-Agent Challenge (SMAC) is a collection of small battles. Every unit of one side is an agent
+# of its own; the other side is played by a fixed program. We use **SMAX**, which simulates such battles without
+# the game StarCraft II. On the map `3m` three marines meet three marines. The enemies walk towards our side,
+# shoot at the closest marine in range, and stay with it until it is dead.
+#
+# A step is half a second. The *team's* reward is the share of health that it took from the enemies in this
+# step, plus 1 for winning, so that a return of 2 is the most. A battle is won when all enemies are dead and one
+# of ours is alive.
+#
+# The next cell sets up 32 battles that run side by side. The first time it compiles the simulator, which takes some
+# ten seconds.
+
+# %%
+env = qmix_edu.make_env("smax/3m", n_envs=32, seed=0)
+start = env.rng_state()  # to begin from the same places again, later
+env.spec
+
+# %% [markdown]
+# **Picture.** This is a team that acts at random. Circles are ours, squares the enemy's; the bar above a marine
+# is its health, a line goes from whoever shoots to the target, and a cross stays where somebody died.
+
+# %%
+untrained = algorithms.qmix(env.spec, seed=0)
+random_battles = record_battles(env, untrained, epsilon=1.0)
+_ = plot_filmstrip(random_battles[0])
+
+# %%
+HTML(battle_player(random_battles[0]))
+
+# %% [markdown]
+# Ours stroll about, and the enemies finish them one after the other. Do all 32 battles end so?
+
+# %%
+Counter(battle.outcome for battle in random_battles)
+
+# %% [markdown]
+# ## 2. What a marine may do
+#
+# An agent sees 75 numbers: health, distance and last order of every unit within its sight, zeros for the rest, and
+# its own health and place. It has eight actions. But not all of them at all times: it can shoot only at an enemy
+# within five lengths, and a dead marine can do nothing but stop. So every observation comes with a **mask**:
+
+# %%
+actions = ["north", "east", "south", "west", "stop", "shoot 1", "shoot 2", "shoot 3"]
+seen = env.reset()
+mask = seen.avail_actions[0].numpy()  # [agent, action] of the first battle
+print("observation", tuple(seen.obs[0].shape), " state", tuple(seen.state[0].shape))
+print("marine 1 may:", [name for name, available in zip(actions, mask[0], strict=True) if available])
+
+# %% [markdown]
+# Nobody can shoot yet: the sides stand too far apart. An unavailable action is *refused* by the environment. And
+# nobody ever learns its utility, which is a leftover of how the network was initialised: it may well be the
+# highest of all.
+#
+# **Exercise 1.** Write `masked_greedy`: for every agent the number of its best *available* action. `utilities` is
+# an array `[agent, action]`, `avail_actions` a mask of the same shape.
+
+
+# %% tags=["exercise"]
+def masked_greedy(utilities, avail_actions):
+    """Return the best available action of every agent."""
+    ### BEGIN SOLUTION
+    return np.where(avail_actions, utilities, -np.inf).argmax(axis=1)
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_12 import check_masked_greedy
+
+check_masked_greedy(masked_greedy)
+
+# %% [markdown]
+# Stuck? Run `check_masked_greedy.hint(1)` in a cell of its own; there are four hints, the last one is the solution.
+#
+# The library does the same in two places: when an agent acts, and inside the maximum of the TD target. Minus infinity
+# stands inside that maximum only; the values themselves are read from the unmasked utilities, so it can leak nowhere.
+
+# %% [markdown]
+# ## 3. Train QMIX
+#
+# All three methods share everything except the factorisation: the same small network for each marine, the same
+# exploration (ε falls from 1 to 0.05 over 100,000 steps), the same replay, the same optimiser. IQL has three separate
+# values, VDN a sum, QMIX the monotone mixer that sees the state.
+#
+# **Predict.** Order them by their win rate on 3m after equally many steps, the best first: write a list such as
+# `["IQL", "VDN", "QMIX"]`.
+
+# %%
+my_order = ...
+
+# %% [markdown]
+# **Run.** Training takes half a minute to a minute, and the curve grows while it runs. Every 25,000 steps the team
+# plays 128 battles without exploring (*greedily*); the line is the share that it won. The band will occupy us soon.
+# You may interrupt the cell (■): the team keeps what it has learnt so far, and every later cell works.
+
+# %%
+STEPS = steps(200_000, fast=3_000)
+teams, curves = {}, {}
+
+
+def picture_of(curves):
+    ax = Figure(figsize=(8, 3.6), layout="constrained").add_subplot()
+    return plot_win_curves(curves, ax=ax).figure
+
+
+def train_team(name, algorithm, seed):
+    env = qmix_edu.make_env("smax/3m", n_envs=32, seed=seed)
+    teams[name], curves[name] = algorithm(env.spec, seed=seed), []
+    status, picture = (display(Markdown("…"), display_id=True) for _ in range(2))
+    for m in qmix_edu.train(env, teams[name], STEPS, seed=seed):
+        status.update(Markdown(f"{name}: {m['env_steps']:,} of {STEPS:,} steps, {m['cpu_seconds']:.0f} CPU-s"))
+        if "win_rate" in m:
+            band = wilson_interval(round(m["win_rate"] * m["eval_episodes"]), m["eval_episodes"])
+            curves[name].append((m["env_steps"], m["win_rate"], *band))
+            picture.update(picture_of(curves))
+
+
+# %%
+train_team("QMIX", algorithms.qmix, seed=0)
+
+# %% [markdown]
+# **Watch it.** The same marines in the same places as in the first picture, this time with what they have learnt:
+
+# %%
+env.set_rng_state(start)
+battles = record_battles(env, teams["QMIX"])
+_ = plot_filmstrip(battles[0])
+
+# %%
+HTML(battle_player(battles[0]))
+
+# %%
+Counter(battle.outcome for battle in battles)
+
+# %% [markdown]
+# **Explain.** What does the team do that the random one does not? One thing can be counted: when two or more of
+# ours shoot in the same step, how often do *all* of them shoot at the same enemy (*focus fire*)? A dead enemy does not
+# shoot back, so it pays to finish one after the other.
+
+
+# %%
+def focus(battles):
+    orders = [t[t >= 0] for b in battles for t in b.targets[:, b.teams == 0]]
+    return np.mean([len(set(t)) == 1 for t in orders if len(t) > 1] or [np.nan])
+
+
+print(f"at random {focus(random_battles):.2f}, trained {focus(battles):.2f}")
+
+# %% [markdown]
+# Look at a battle that was not won, too: `HTML(battle_player([b for b in battles if not b.won][0]))`. What went
+# wrong there?
+
+# %% [markdown]
+# ## 4. How sure are we?
+#
+# A win rate is measured on some number of battles, and the next ones will give another.
+#
+# **Predict.** We let the *same* team play 32 battles, twenty times over. How far apart are the highest and the lowest
+# of the twenty win rates? Write a number between 0 and 1.
+
+# %%
+my_spread = ...
+
+# %%
+rates = [evaluate(env, teams["QMIX"], 32)["win_rate"] for _ in range(20)]
+print("sorted:", *(f"{r:.2f}" for r in sorted(rates)))
+reveal(my_spread, round(max(rates) - min(rates), 2), "Nothing changed between them but luck.")
+
+# %% [markdown]
+# **Explain.** Each battle is a coin that falls on "won" with probability p. The share of n such coins has the
+# **standard error**
+#
+# $$\sqrt{p(1-p)/n},$$
+#
+# for n = 32 and p = .5 that is .088: 8.8 percentage points, before anybody has compared anything. Ninety-five per cent
+# of all measurements fall within 1.96 standard errors of p.
+#
+# So "p ± 1.96 standard errors" seems a natural interval. But it breaks where we want to use it: a team that wins 32
+# of 32 gets 1 ± 0, as if it could never lose. **Wilson's interval** asks the other way round, which values of p would
+# make our count unsurprising, and mends that. With p = wins / n and z = 1.96:
+#
+# $$\frac{1}{1 + z^2/n}\left(p + \frac{z^2}{2n} \;\pm\; z\sqrt{\frac{p(1-p)}{n} + \frac{z^2}{4n^2}}\right)$$
+#
+# **Exercise 2.** Write `wilson`: the two ends of this interval.
+
+
+# %% tags=["exercise"]
+def wilson(wins, episodes):
+    """Return the lower and the upper end of the 95 % interval of a win rate."""
+    ### BEGIN SOLUTION
+    z = 1.96
+    rate, extra = wins / episodes, z**2 / episodes
+    centre = rate + extra / 2
+    half = z * np.sqrt(rate * (1 - rate) / episodes + extra / (4 * episodes))
+    return (centre - half) / (1 + extra), (centre + half) / (1 + extra)
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_12 import check_wilson
+
+check_wilson(wilson)
+
+# %% [markdown]
+# The library's `wilson_interval` computes the same; it drew the band of the curve. Now our team's result, on 256
+# battles that are played for this purpose alone. (Do not report the best point of a training curve: the luckiest of
+# eight measurements is a lucky one.)
+
+# %%
+BATTLES = 256
+wins = {"QMIX": round(BATTLES * evaluate(env, teams["QMIX"], BATTLES)["win_rate"])}
+low, high = wilson_interval(wins["QMIX"], BATTLES)
+print(f"QMIX won {wins['QMIX']} of {BATTLES}: {wins['QMIX'] / BATTLES:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+
+# %% [markdown]
+# ## 5. How many battles does a comparison take?
+#
+# Suppose one team truly wins .80 of its battles, another .88. The difference of two measured rates has the standard
+# error $\sqrt{(p(1-p) + q(1-q))/n}$, n battles each: variances add.
+#
+# **Exercise 3.** Write `battles_needed`: the least n for which the two rates lie 1.96 of these standard errors apart.
+
+
+# %% tags=["exercise"]
+def battles_needed(rate, other_rate):
+    """Return the number of battles of each team that tells the two rates apart."""
+    ### BEGIN SOLUTION
+    variance = rate * (1 - rate) + other_rate * (1 - other_rate)
+    return int(np.ceil(1.96**2 * variance / (rate - other_rate) ** 2))
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_12 import check_battles_needed
+
+check_battles_needed(battles_needed)
+
+# %%
+print("  .80 and .88:", chapter_12.battles_needed(0.80, 0.88), "battles each")
+print("  .80 and .84:", chapter_12.battles_needed(0.80, 0.84), "battles each")
+
+# %% [markdown]
+# **Predict.** You play exactly that many battles with the teams .80 and .88, 160 each. With which probability do you
+# find them more than 1.96 standard errors apart, so that you can say which one is better?
+
+# %%
+my_chance = ...
+
+# %%
+draws = np.random.default_rng(0).binomial(160, [0.88, 0.80], size=(10_000, 2))
+found = np.mean([chapter_12.is_supported(better, other, 160) for better, other in draws.tolist()])
+reveal(my_chance, round(float(found), 1), "The *true* difference lies on the threshold, so luck decides like a coin.")
+
+# %% [markdown]
+# **Explain.** An experiment of this size misses a real difference every second time. To find it in four of five cases
+# the rates have to lie 1.96 + 0.84 standard errors apart, and that takes twice as many battles.
+
+# %% [markdown]
+# ## 6. VDN and IQL
+#
+# **Run.** The same number of steps for the other two.
+
+# %%
+train_team("VDN", algorithms.vdn, seed=0)
+
+# %%
+train_team("IQL", algorithms.iql, seed=0)
+
+# %% [markdown]
+# **Exercise 4.** Two teams have played equally many battles. Write `supported`: is the claim "the first is better"
+# supported by the counts? Take it as supported when its rate is ahead by more than 1.96 standard errors of the
+# difference.
+
+
+# %% tags=["exercise"]
+def supported(wins, other_wins, episodes):
+    """Return whether the counts support that the first team is better than the other."""
+    ### BEGIN SOLUTION
+    p, q = wins / episodes, other_wins / episodes
+    return bool(p - q > 1.96 * np.sqrt((p * (1 - p) + q * (1 - q)) / episodes))
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_12 import check_supported
+
+check_supported(supported)
+
+# %% [markdown]
+# All three, on 256 fresh battles each:
+
+
+# %%
+def show_win_rates():
+    for name in teams.keys() - wins.keys():
+        wins[name] = round(BATTLES * evaluate(env, teams[name], BATTLES)["win_rate"])
+    ends = [wilson_interval(wins[name], BATTLES) for name in teams]
+    plot_win_rates(list(teams), [wins[name] / BATTLES for name in teams], *zip(*ends, strict=True))
+
+
+show_win_rates()
+
+# %%
+order = sorted(wins, key=wins.get, reverse=True)
+for better, other in [(order[0], order[1]), (order[1], order[2]), (order[0], order[2])]:
+    claim = chapter_12.is_supported(wins[better], wins[other], BATTLES)
+    print(f"{better} ({wins[better]}) beats {other} ({wins[other]}): {'supported' if claim else 'not supported'}")
+reveal(my_order, order, "Read it together with the three lines above: which of these places are supported?")
+
+# %% [markdown]
+# **Explain.** Did you expect VDN to fail? On 3m it does not. The units are alike, the battle is short, and a sum of
+# three utilities can rank what they do well enough. What the mixer adds, a value that bends and depends on the state,
+# this map hardly asks for. A map on which a method does *not* fail says nothing about the maps on which it does.
+
+# %% [markdown]
+# ## 7. One team is not an algorithm
+#
+# The intervals above are about *these three teams*: would the same networks win again? An algorithm is something else.
+# Begin once more from other random weights, other battles, other exploration, and it gives another team.
+#
+# **Predict.** QMIX again, with seed 1 and nothing else changed. Will its win rate lie within the interval of our first
+# QMIX team? Write `True` or `False`.
+
+# %%
+same_again = ...
+
+# %%
+train_team("QMIX, seed 1", algorithms.qmix, seed=1)
+
+# %%
+show_win_rates()
+
+# %%
+inside = low <= wins["QMIX, seed 1"] / BATTLES <= high
+gap = abs(wins["QMIX, seed 1"] - wins["QMIX"]) / BATTLES
+reveal(same_again, inside, f"The two teams of one algorithm lie {100 * gap:.1f} points apart.")
+
+# %% [markdown]
+# **Explain.** Compare the distance between the two QMIX teams with the distances between the algorithms. More battles
+# make the first interval narrower, and they do not touch this second kind of doubt: only more *seeds* do. That is why
+# papers on SMAC show the median of five or more seeds with quartiles. Our own five-seed runs of IQL, VDN and QMIX, on
+# this map and on harder ones, are in `docs/results.md`, each with its command.
+
+# %% [markdown]
+# ## Two things people believe
+#
+# - *"QMIX beats VDN everywhere."* Its class of functions is larger, but a larger class helps only where it is
+#   needed, and what is learnt within the budget decides. Section 6 is one map where the sum does well.
+# - *"One curve is a result."* It is one team out of all that this algorithm could have made, measured with luck at
+#   every point. Section 4 is the luck of the battles, section 7 that of the seed.
+#
+# ## What to remember
+#
+# - Mask before the maximum, not after it.
+# - n battles leave a standard error of √(p(1-p)/n): 8.8 points for 32, 3.1 for 256, at p = .5.
+# - Variances add; half the difference takes four times the battles.
+# - Battles measure a team, seeds measure an algorithm. Report both numbers.
+#
+# **The next question.** The mixer was trained along with the marines. What has it learnt? → chapter 13
+#
+# ## Sources
+#
+# - Samvelyan et al., *The StarCraft Multi-Agent Challenge*, 2019 ([arXiv 1902.04043](https://arxiv.org/abs/1902.04043)):
+#   the benchmark, and how to report on it.
+# - Rutherford et al., *JaxMARL*, 2023 ([arXiv 2311.10090](https://arxiv.org/abs/2311.10090)): SMAX.
+# - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)); Sunehag et al., *VDN*, 2017
+#   ([arXiv 1706.05296](https://arxiv.org/abs/1706.05296)).
+# - Wilson, *Probable inference, the law of succession, and statistical inference*, JASA 22(158), 1927: the interval.
