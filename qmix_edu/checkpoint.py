@@ -18,7 +18,12 @@ class CheckpointError(ValueError):
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` to a temporary name beside ``path``, then rename it."""
+    """Write ``content`` to a temporary name beside ``path``, then rename it.
+
+    Raises:
+        OSError: it could not be written; what ``path`` held before is still there.
+
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
@@ -26,6 +31,12 @@ def save(path: Path, content: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OSError(
+            f"{path} could not be written ({reason}); see that its disk has room and can be written, then try again. "
+            "What was saved before is intact."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -72,12 +83,12 @@ def load_policy(path: Path, learner: Learner) -> None:
             )
     try:
         learner.online.load_state_dict(content["online"])
+        learner.updates = content["updates"]
     except (RuntimeError, KeyError) as error:
         raise CheckpointError(
             f"The checkpoint {path} has other layers than the learner; make the learner as it was when it was trained."
         ) from error
     learner.target.load_state_dict(learner.online.state_dict())
-    learner.updates = content["updates"]
 
 
 def _identity(learner: Learner) -> dict[str, str]:

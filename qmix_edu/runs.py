@@ -50,6 +50,8 @@ class RunSettings:
             raise UnknownNameError("algorithm", self.algorithm, list(ALGORITHMS))
         if self.agent not in AGENTS:
             raise UnknownNameError("agent", self.agent, list(AGENTS))
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"The seed is {self.seed}; it must be between 0 and {2**32 - 1}.")
 
     def build(self, seed: int | None = None) -> tuple[Environment, Learner]:
         """Make the environment (with a seed of its own, if given) and the untrained learner."""
@@ -64,6 +66,7 @@ class Run:
     def __init__(self, folder: Path, settings: RunSettings):
         self.folder, self.settings = folder, settings
         self._training: Training | None = None
+        self._stop_requested = False
 
     @classmethod
     def create(cls, folder: Path, settings: RunSettings) -> Run:
@@ -74,6 +77,8 @@ class Run:
             OSError: it cannot be written.
 
         """
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is a file, so no run can be written there; choose another --out.")
         if (folder / "settings.json").exists():
             raise ValueError(
                 f"{folder} already holds a run; go on with `qmix-edu train --resume {folder}`, or choose another --out."
@@ -104,7 +109,7 @@ class Run:
             content["learner"] = LearnerSettings(**content["learner"])
             content["train"] = TrainSettings(**content["train"])
             return cls(folder, RunSettings(**content))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} is damaged ({error}); restore a copy of it, or train again.") from error
 
     @property
@@ -133,6 +138,7 @@ class Run:
     def _train(self) -> Iterator[Metrics]:
         env, learner = self.settings.build()
         training = self._training = Training(env, learner, self.settings.train, self.settings.seed)
+        training.stop_requested = self._stop_requested  # perhaps while the environment was being made
         chunks = _Chunks(self.folder)
         with self._metrics_path.open("ab") as log:
             self._load(training, chunks, log.fileno())
@@ -154,6 +160,7 @@ class Run:
 
     def stop(self) -> None:
         """Ask the training to stop and save after the round at hand."""
+        self._stop_requested = True
         if self._training is not None:
             self._training.stop_requested = True
 
@@ -170,7 +177,12 @@ class Run:
     def _save(self, training: Training, chunks: _Chunks, log_bytes: int) -> None:
         """Save so that a kill at any moment leaves either the old state or the new one."""
         chunks.append(training)
-        state = {**training.state_dict(), "chunks": chunks.names, "log_bytes": log_bytes}
+        state = {
+            **training.state_dict(),
+            "run": settings_line(self.settings),
+            "chunks": chunks.names,
+            "log_bytes": log_bytes,
+        }
         checkpoint.save(self.folder / "resume.pt", state)
         chunks.keep(chunks.names)
         checkpoint.save_policy(self.folder / "policy.pt", training.learner)
@@ -182,14 +194,20 @@ class Run:
             os.ftruncate(log, 0)
             return
         state = checkpoint.load(path)
+        expected = settings_line(self.settings)
+        if state.get("run") != expected:
+            raise CheckpointError(
+                f"{path} belongs to another run ({state.get('run')}) than this one ({expected}); "
+                "restore the folder's own copy."
+            )
         try:
             training.load_state_dict(state)
-            os.ftruncate(log, state["log_bytes"])
-            chunks.load(training, state["chunks"])
         except (RuntimeError, KeyError, ValueError) as error:
             raise CheckpointError(
-                f"{path} does not belong to this run ({settings_line(self.settings)}); restore the folder's own copy."
+                f"{path} does not fit settings.json beside it ({expected}); restore the folder's own copies."
             ) from error
+        chunks.load(training, state["chunks"])
+        os.ftruncate(log, state["log_bytes"])
 
 
 class _Chunks:
