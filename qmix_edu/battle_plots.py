@@ -159,7 +159,7 @@ def battle_player(battle: Battle) -> str:
 
 
 def plot_win_curves(
-    curves: Mapping[str, Sequence[tuple[float, float, float, float]]], *, ax: Axes | None = None
+    curves: Mapping[str, Sequence[tuple[int, float, float, float]]], *, ax: Axes | None = None
 ) -> Axes:
     """Draw win rates against environment steps, one line for each team, in a band from low to high.
 
