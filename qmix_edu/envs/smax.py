@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -21,7 +23,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-with mock.patch("builtins.print"):  # the import prints which optional environments it lacks
+# The import prints which optional environments it lacks, and points sys.stdout and sys.stderr at the process's own,
+# past a notebook's; all three are put back.
+with mock.patch("builtins.print"), redirect_stdout(sys.stdout), redirect_stderr(sys.stderr):
     from jaxmarl.environments.smax import HeuristicEnemySMAX, map_name_to_scenario
     from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
 
