@@ -1,0 +1,101 @@
+"""What gradient descent finds, beside what there is: trained mixers against the exact fits."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch.nn.functional as F
+
+from matrix_games import additive_fit, catalogue, monotone_fit, supermodular_fit
+from qmix_edu.gradient_fit import gradient_fit
+from qmix_edu.mixers import QMixer, UnconstrainedMixer, VDNMixer
+
+qtran = catalogue["qtran"]
+
+
+quick_fit = functools.partial(gradient_fit, steps=1000, learning_rate=2e-2)
+
+
+def vdn_mixer(n_agents, state_size):
+    return VDNMixer()
+
+
+@functools.cache
+def trained(name, mixer, seeds=6):
+    return quick_fit(catalogue[name], mixer, seeds=seeds, learning_rate=5e-2 if mixer is vdn_mixer else 2e-2)
+
+
+def test_on_the_qtran_game_descent_finds_the_other_order():
+    """The exact monotone fit keeps the optimum at MSE 32; descent ends at 35.556 and plays for 0."""
+    fit = quick_fit(qtran, seeds=20)
+    wrong_basin = (np.abs(fit.mse - 35.5556) <= 0.01) & (fit.greedy_payoff == 0)
+    assert wrong_basin.sum() >= 19
+    exact = monotone_fit(qtran)
+    assert exact.mse == pytest.approx(32)
+    assert [qtran.payoff[u] for u in exact.greedy] == [8]
+    table = fit.tables[wrong_basin].mean(axis=0)  # in the game's own labels, whatever the shuffle was
+    np.testing.assert_allclose(table, [[-8, -8, -8], [-8, 0, 0], [-8, 0, 0]], atol=0.1)
+
+
+@pytest.mark.parametrize("mixer", [QMixer, functools.partial(QMixer, weight_constraint=F.softplus)])
+def test_the_or_game_is_out_of_reach(mixer):
+    """Monotone, and yet not supermodular: no seed gets below what a sum reaches."""
+    fit = trained("or", mixer, seeds=12)
+    assert (fit.mse >= 0.0625 - 1e-6).all()
+    assert np.median(fit.mse) == pytest.approx(0.0625, abs=1e-3)
+    assert monotone_fit(catalogue["or"]).mse == pytest.approx(0)
+
+
+def test_the_second_state_of_the_two_step_game_is_within_reach():
+    fit = trained("two-step-2b", QMixer)
+    assert (fit.mse < 1e-2).all()
+    assert (fit.greedy == 1).all()
+    np.testing.assert_allclose(fit.tables, np.broadcast_to([[0, 1], [1, 8]], (6, 2, 2)), atol=0.2)
+
+
+@pytest.mark.parametrize("name", ["qtran", "two-step-2b", "climbing", "platonia-like-3"])
+def test_a_trained_sum_is_the_additive_fit(name):
+    fit, exact = trained(name, vdn_mixer), additive_fit(catalogue[name])
+    np.testing.assert_allclose(fit.tables, np.broadcast_to(exact.solutions[0], fit.tables.shape), atol=1e-2)
+    np.testing.assert_allclose(fit.mse, exact.mse, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["qtran", "climbing", "penalty-10", "mg1", "xor", "or", "and", "two-step-2b"])
+def test_losses_nest_as_the_classes_do(name):
+    """The best seed of each: free weights no worse than QMIX, QMIX no worse than a sum and no better than its class."""
+    free, qmix, vdn = (trained(name, m).mse.min() for m in (UnconstrainedMixer, QMixer, vdn_mixer))
+    size = catalogue[name].payoff.var() + 1e-9
+    assert free <= qmix + 1e-3 * size
+    assert qmix <= vdn + 1e-3 * size
+    assert qmix >= supermodular_fit(catalogue[name]).mse - 1e-5 * size
+    assert vdn >= additive_fit(catalogue[name]).mse - 1e-5 * size
+
+
+def test_weights_are_the_share_of_each_joint_action():
+    """Data around the block of zeros push the border towards -12, as epsilon-greedy data do."""
+    weights = np.ones((3, 3))
+    weights[1:, 1:] = 20.0
+    fit = quick_fit(qtran, vdn_mixer, weights=weights, seeds=3, learning_rate=0.1)
+    exact = additive_fit(qtran, weights=weights)
+    np.testing.assert_allclose(fit.mse, exact.mse, rtol=1e-3)
+    np.testing.assert_allclose(fit.tables, np.broadcast_to(exact.solutions[0], fit.tables.shape), atol=2e-2)
+    assert not np.allclose(exact.solutions[0], additive_fit(qtran).solutions[0], atol=1.0)
+
+
+def test_everything_is_in_the_games_own_labels():
+    """Tables, utilities and greedy actions agree with each other and with the payoff, in spite of the shuffles."""
+    fit = trained("platonia-like-3", vdn_mixer)
+    payoff = catalogue["platonia-like-3"].payoff
+    for seed in range(6):
+        total = sum(np.ix_(*(u[seed] for u in fit.utilities)))
+        np.testing.assert_allclose(fit.tables[seed], total, atol=1e-5)
+        assert [u[seed].argmax() for u in fit.utilities] == fit.greedy[seed].tolist()
+        assert fit.greedy_payoff[seed] == payoff[tuple(fit.greedy[seed])]
+        assert fit.mse[seed] == pytest.approx(((payoff - fit.tables[seed]) ** 2).mean(), rel=1e-5)
+
+
+def test_the_same_seeds_give_the_same_numbers():
+    one, same, other = (gradient_fit(qtran, seeds=2, steps=50, first_seed=s) for s in (0, 0, 1))
+    assert np.array_equal(one.tables, same.tables)
+    assert not np.allclose(one.tables, other.tables)
+    assert not np.allclose(one.tables[0], one.tables[1])
