@@ -115,6 +115,7 @@ def _train(options: argparse.Namespace) -> int:
 def _new_run(options: argparse.Namespace) -> Any:
     from qmix_edu.runs import Run, RunSettings
     from qmix_edu.settings import default_steps, learner_settings, train_settings
+    from qmix_edu.train import Training
 
     if options.env is None:
         raise ValueError("Name an environment, e.g. `qmix-edu train smax/3m`, or a run with --resume.")
@@ -133,7 +134,9 @@ def _new_run(options: argparse.Namespace) -> Any:
         learner=changed(learner_settings(options.env)),
         train=changed(train_settings(options.env)),
     )
-    settings.build()[0].close()  # an environment that cannot be made leaves no folder behind
+    env, learner = settings.build()
+    Training(env, learner, settings.train)  # what cannot be made leaves no folder behind
+    env.close()
     name = f"{options.env.replace('/', '-')}-{options.algorithm}-{options.seed}"
     return Run.create(options.out or Path("runs") / name, settings)
 

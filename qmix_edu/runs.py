@@ -73,7 +73,7 @@ class Run:
         """Begin a run in a folder that is new or empty.
 
         Raises:
-            ValueError: the folder holds a run, or anything else.
+            ValueError: the folder holds a run or anything else, or cannot be made.
             OSError: it cannot be written.
 
         """
@@ -83,7 +83,10 @@ class Run:
             raise ValueError(
                 f"{folder} already holds a run; go on with `qmix-edu train --resume {folder}`, or choose another --out."
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{folder} cannot be made ({error.strerror}); choose another --out.") from error
         if any(folder.iterdir()):
             raise ValueError(f"{folder} is not empty and holds no run; choose another --out.")
         _write_text(
