@@ -353,7 +353,8 @@ for table in fit.solutions:
 #   find it?
 #
 # **The next question.** We drew surfaces by hand. How does a *network* stay monotone, and what does it lose
-# by the way it does so? → chapter 06. (Chapter 05 asks what the data have to do with it.)
+# by the way it does so? → [06 Inside the mixer](06_inside_the_mixer.ipynb). (Chapter 05 asks what the data
+# have to do with it.)
 #
 # ## Sources
 #

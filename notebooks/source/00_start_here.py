@@ -1,0 +1,125 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# **Question.** What will I be able to do, and does everything work here?
+#
+# A team gets one number; each member must act alone. How much of the team's value can be seen through its
+# members? That is the one question of this course. You begin with payoff tables of nine cells and end with a
+# team of marines, trained by you, that wins battles.
+#
+# Click into the cell below and press **Shift + Enter**. Within ten seconds you watch a QMIX network learn.
+
+# %%
+from qmix_edu.exercises import reveal, steps
+from qmix_edu.exercises.chapter_00 import watch_qmix_learn
+from qmix_edu.widgets import LandscapeExplorer
+
+shots = watch_qmix_learn(steps(full=1500, fast=20))
+explorer = LandscapeExplorer(**next(shots), state_names=["2A", "2B"])
+explorer.state = 1
+display(explorer)
+for shot in shots:
+    explorer.replace(**shot)
+
+# %% [markdown]
+# **What you see.** Two agents have two actions each, a and b. Each agent carries one number for each action,
+# its *utility*: agent 1's are measured along one axis, agent 2's along the other. So the four joint actions
+# are four points on a plane. The surface above is what the network believes that the *team* earns, $Q_{tot}$.
+# In table 2B the truth is 0, 1, 1 and 8.
+#
+# Move the **state** slider to 2A, where every joint action pays 7: the same network, another surface. Then
+# switch the **weights** from |w| to signed: where the surface falls along an axis it is hatched, and there
+# "everyone does what looks best to it" need not be best for the team. Why this matters is the subject of
+# chapters 01 to 04; how the network prevents it, of chapter 06.
+#
+# Here is the same picture without a browser's help, for print and for the day when a widget does not show:
+
+# %%
+_ = explorer.figure()
+
+# %% [markdown]
+# ## What you will be able to do
+#
+# - predict, for a small game, what independent learners, VDN and QMIX will play, and say why;
+# - tell what a method *cannot represent* from what it *does not learn*;
+# - write the mixing network of QMIX, break it, and mend it;
+# - train a team on battles, and report its win rate with an honest uncertainty.
+#
+# You need Python and numpy, and an idea of what a gradient is. Reinforcement learning is explained where it
+# comes up.
+#
+# ## The chapters
+#
+# - [01 Cooperative matrix games](01_matrix_games.ipynb): two people, one payoff table, no talking: how should
+#   each choose?
+# - [03 Additive factorisation (VDN)](03_additive_factorisation.ipynb): can the team learn one table and
+#   everyone still act alone?
+# - [04 Monotonic factorisation, exactly](04_monotonic_factorisation.ipynb): what is the most general mixing
+#   that keeps everybody's argmax right?
+# - [06 Inside the mixer](06_inside_the_mixer.ipynb): how does a network stay monotone, and what does it lose?
+# - 07 The two-step game: does it matter over time?
+# - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?
+#
+# Take them in this order. The numbers that are missing are kept for chapters to come.
+#
+# ## How a chapter works
+#
+# **Predict – run – explain.** Before a result is shown you are asked for it. Write your guess down *first*,
+# even a wild one: a wrong guess that you remember teaches more than a right answer that you read. A
+# prediction is a variable that holds `...` until you write it.
+#
+# **Predict.** Look at the picture, state 2B. Each agent takes the action with its own highest utility. What
+# does the team earn?
+
+# %%
+my_prediction = ...
+
+# %%
+explorer.state, explorer.constraint = 1, "abs"
+earned = round(explorer.result()["greedy_value"])
+reveal(my_prediction, earned, "The star stands on the point that is furthest right and furthest up.")
+
+# %% [markdown]
+# **Exercises.** You write one function; the cell below it checks the function on many random inputs. The
+# story does not depend on it: run on, and come back later if you like. As a warm-up, replace the line `raise
+# NotImplementedError(...)` by your own.
+
+
+# %% tags=["exercise"]
+def team_reward(payoff, row, column):
+    """Return what both agents receive when agent 1 plays this row and agent 2 this column."""
+    ### BEGIN SOLUTION
+    return payoff[row, column]
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_00 import check_team_reward
+
+check_team_reward(team_reward)
+
+# %% [markdown]
+# A check says one of three things: **not started**; **wrong**, with the *name* of the mistake if it is one
+# that others have made before you; or **correct**. Try a wrong answer on purpose, say `payoff[column, row]`.
+#
+# **Hints.** Four of them, from a nudge to the solution:
+
+# %%
+check_team_reward.hint(1)
+
+# %% [markdown]
+# The solutions of a whole chapter are in the folder `solutions`.
+#
+# ## Does everything work here?
+#
+# The doctor looks at your installation and says what to do about what is missing. StarCraft II is *not*
+# required: the battles of this course run in SMAX, which is installed already.
+
+# %%
+from qmix_edu import doctor
+
+print(doctor.report(doctor.checks()))
+
+# %% [markdown]
+# **The next question.** Two people, one payoff table, no talking: how should each choose? → [01 Cooperative
+# matrix games](01_matrix_games.ipynb)
