@@ -415,7 +415,7 @@ print("largest difference between the two tables:", np.abs(before - after).max()
 # - V(s) is what the state is worth. It may be negative, and it never changes a choice.
 # - |w| and ELU in one layer: monotone *and* supermodular. $\text{VDN} \subset \text{this} \subset \text{all
 #   monotone}$, and both inclusions are strict: AND is on the second rung, OR on the third.
-# - Without signs constrained, every table fits, and the agents no longer find its best cell.
+# - With free signs the same network fits XOR and QTRAN's game, and the agents no longer find the best cell.
 # - Ask first whether the table is in the class (exact fit), then whether learning finds it.
 #
 # **The next question.** One step, one table. What if today's value is made of *tomorrow's fitted* value? →
