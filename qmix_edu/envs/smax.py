@@ -166,7 +166,7 @@ def _compiled(map_name: str, n_envs: int) -> tuple[Any, Any, Any]:
 
     def step_one(key: Any, before: Any, ended: Any, actions: Any) -> tuple[Any, Any, _Outcome]:
         chosen = {name: actions[i] for i, name in enumerate(allies)}
-        _, after, rewards, dones, _ = simulator.step_env(key, before, chosen)
+        _, after, rewards, _, _ = simulator.step_env(key, before, chosen)
         unit_alive = after.state.unit_alive
         team_alive = unit_alive[: len(allies)].any()
         enemy_alive = unit_alive[len(allies) :].any()
@@ -174,14 +174,15 @@ def _compiled(map_name: str, n_envs: int) -> tuple[Any, Any, Any]:
         after = jax.tree.map(lambda old, new: jnp.where(ended, old, new), before, after)
         seen = see({**simulator.get_obs(after), "world_state": simulator.get_world_state(after)}, after)
         wiped_out = ~(team_alive & enemy_alive)
+        over = wiped_out | (after.state.step >= simulator.max_steps)  # SMAX itself lets one more step pass
         outcome = _Outcome(
             seen,
             jnp.where(ended, 0.0, rewards[allies[0]])[None],
             (~ended & wiped_out)[None],
-            (~ended & dones["__all__"] & ~wiped_out)[None],
+            (~ended & over & ~wiped_out)[None],
             (~ended & team_alive & ~enemy_alive)[None],
         )
-        return after, ended | dones["__all__"], outcome
+        return after, ended | over, outcome
 
     def reset(key: Any) -> tuple[_Battles, _Seen]:
         key, *keys = jax.random.split(key, n_envs + 1)

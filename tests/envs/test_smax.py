@@ -1,0 +1,177 @@
+"""SMAX behind the library's contract: sizes, bounds, ends, randomness."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qmix_edu import algorithms, make_env, train
+from qmix_edu.envs.conformance import check_conformance
+from qmix_edu.rollout import play
+from qmix_edu.settings import TrainSettings, learner_settings
+from qmix_edu.types import EnvSpec
+
+STOP = 4
+N_ENVS = 4  # one number for all tests: compiling takes seconds for each
+
+
+@pytest.fixture
+def env():
+    return make_env("smax/3m", N_ENVS, seed=0)
+
+
+def walk(env, choose, steps=100):
+    """Play one battle per copy; return all transitions until every copy has ended."""
+    seen, transitions = env.reset(), []
+    ended = torch.zeros(N_ENVS, 1, dtype=torch.bool)
+    while not ended.all() and len(transitions) < steps:
+        actions = choose(seen.avail_actions)
+        transitions.append(env.step(actions))
+        seen = transitions[-1].observation
+        ended = ended | transitions[-1].terminated | transitions[-1].truncated
+    return transitions
+
+
+def stopping(avail):
+    return torch.full(avail.shape[:2], STOP)
+
+
+def shooting(avail):
+    """Shoot the first enemy in range; otherwise go east, where the enemies are."""
+    east = torch.where(avail[..., 1], 1, STOP)
+    return torch.where(avail[..., 5:].any(-1), 5 + avail[..., 5:].int().argmax(-1), east)
+
+
+def randomly(seed):
+    g = torch.Generator().manual_seed(seed)
+    return lambda avail: torch.multinomial(avail.flatten(0, 1).float(), 1, generator=g).view(avail.shape[:2])
+
+
+@pytest.mark.parametrize(
+    ("name", "agents", "obs", "state", "actions"), [("3m", 3, 75, 72, 8), ("2s3z", 5, 127, 120, 10)]
+)
+def test_sizes(name, agents, obs, state, actions):
+    """13 features for every other unit and 10 of one's own; 12 per unit in the state; 5 actions and one per enemy."""
+    env = make_env(f"smax/{name}", N_ENVS)
+    seen = env.reset()
+    assert seen.obs.shape == (N_ENVS, agents, obs)
+    assert seen.state.shape == (N_ENVS, state)
+    assert seen.avail_actions.shape == (N_ENVS, agents, actions)
+    assert env.spec == EnvSpec(f"smax/{name}", N_ENVS, agents, actions, obs, state, episode_limit=100, has_wins=True)
+
+
+def test_the_contract_is_kept(env):
+    assert check_conformance(env, episodes=2) == []
+
+
+@pytest.mark.parametrize("choose", [stopping, shooting, randomly(0)], ids=["stopping", "shooting", "randomly"])
+def test_observations_and_state_stay_in_bounds(env, choose):
+    """Weapon cooldowns of units that do not shoot keep falling inside the simulator; here they may not."""
+    for transition in walk(env, choose):
+        assert transition.observation.obs.abs().max() <= 1
+        assert transition.observation.state.min() >= 0
+        assert transition.observation.state.max() <= 1
+    assert transition.observation.state.std() > 0.1  # scaled, not squashed
+
+
+def test_the_cooldowns_do_drift_inside(env):
+    """The reason for clipping: if it goes, so may the clipping."""
+    walk(env, stopping, steps=20)
+    assert env.battles.unit_weapon_cooldowns.min() < -1
+
+
+def test_a_wipe_out_terminates_and_a_win_needs_a_living_unit(env):
+    """Health in the state of the simulator decides who has won; reward and flags agree with it."""
+    for choose in (shooting, stopping):
+        ended = torch.zeros(N_ENVS, 1, dtype=torch.bool)
+        total = torch.zeros(N_ENVS, 1)
+        won = torch.zeros_like(ended)
+        for transition in walk(env, choose):
+            assert not (transition.terminated & transition.truncated).any()
+            ended, won, total = ended | transition.terminated, won | transition.won, total + transition.reward
+        alive = torch.tensor(env.battles.unit_alive.tolist())
+        ours, theirs = alive[:, :3].any(1, keepdim=True), alive[:, 3:].any(1, keepdim=True)
+        assert ended.all() and not (ours & theirs).any()
+        assert torch.equal(won, ours & ~theirs)
+        assert torch.equal(total >= 1 + 1e-6, won)  # a win pays 1 beside the health taken
+        assert (total <= 2 + 1e-4).all()
+        if choose is stopping:
+            assert not won.any()
+
+
+def test_a_time_limit_truncates(env):
+    """The simulator's clock is put near the limit, before anyone is in range: truncated, and not terminated."""
+    env.reset()
+    simulated = env._battles.simulator
+    clock = simulated.state.step * 0 + env.spec.episode_limit - 2
+    env._battles = env._battles._replace(simulator=simulated.replace(state=simulated.state.replace(step=clock)))
+    before, cut, after = (env.step(torch.full((N_ENVS, 3), STOP)) for _ in range(3))  # steps 99, 100, 101
+    assert [bool(t.truncated.any()) for t in (before, cut, after)] == [False, True, False]
+    assert cut.truncated.all()
+    assert not any(t.terminated.any() or t.won.any() for t in (before, cut, after))
+    assert cut.observation.avail_actions[..., 1].all()  # everyone is alive
+    assert not after.reward.any()
+    assert torch.equal(after.observation.state, cut.observation.state)
+
+
+def test_the_dead_may_only_stop(env):
+    *_, last = walk(env, stopping)
+    alive = torch.tensor(env.battles.unit_alive.tolist())[:, :3]
+    only_stop = torch.zeros(8, dtype=torch.bool)
+    only_stop[STOP] = True
+    assert (~alive).any()
+    assert (last.observation.avail_actions[~alive] == only_stop).all()
+
+
+def test_an_unavailable_action_is_refused(env):
+    seen = env.reset()
+    assert not seen.avail_actions[..., 5:].any()  # nobody is in range at the start
+    actions = torch.full((N_ENVS, 3), STOP)
+    actions[2, 1] = 7
+    with pytest.raises(
+        ValueError, match=r"Action 7 of agent 1 in environment 2 is not available; .* \[0, 1, 2, 3, 4\]"
+    ):
+        env.step(actions)
+
+
+def test_no_step_before_reset(env):
+    with pytest.raises(RuntimeError, match="reset\\(\\) comes before the first step"):
+        env.step(torch.full((N_ENVS, 3), STOP))
+
+
+def fingerprint(env):
+    return [(t.reward.tolist(), t.observation.state.tolist()) for t in walk(env, randomly(1))]
+
+
+def test_a_seed_repeats_the_battles():
+    one, same, other = (fingerprint(make_env("smax/3m", N_ENVS, seed)) for seed in (5, 5, 6))
+    assert one == same
+    assert one != other
+
+
+def test_battles_differ_from_copy_to_copy_and_from_reset_to_reset(env):
+    first, second = env.reset().state, env.reset().state
+    assert len({tuple(row) for row in torch.cat([first, second]).tolist()}) == 2 * N_ENVS
+
+
+def test_the_randomness_comes_back(env):
+    fingerprint(env)
+    state = env.rng_state()
+    first, second = fingerprint(env), fingerprint(env)
+    env.set_rng_state(state)
+    assert [fingerprint(env), fingerprint(env)] == [first, second]
+    assert first != second
+
+
+def test_a_few_rounds_of_learning(env):
+    """Play, replay and gradient steps fit together: all finite, and the networks have moved."""
+    settings = TrainSettings(n_envs=N_ENVS, batch_size=4, log_interval=1, eval_interval=10**9, eval_episodes=4)
+    learner = algorithms.qmix(env.spec, settings=replace(learner_settings("smax/3m"), target_interval=10))
+    before = [p.detach().clone() for p in learner.online.parameters()]
+    logged = list(train(env, learner, 400, settings=settings))
+    assert all(0 <= line["loss"] < 1000 and 0 <= line["train_return"] <= 2 for line in logged)
+    assert 0 <= logged[-1]["win_rate"] <= 1
+    assert all(not torch.equal(a, b) for a, b in zip(before, learner.online.parameters(), strict=True))
+    batch, won = play(env, learner, 1.0, torch.Generator().manual_seed(0))
+    assert torch.equal(won, batch.returns > 1)
+    assert (batch.terminated.sum((1, 2)) == 1).all()  # random battles end long before the time limit
