@@ -57,7 +57,7 @@ _ = explorer.figure()
 # - [04 Monotonic factorisation, exactly](04_monotonic_factorisation.ipynb): what is the most general mixing
 #   that keeps everybody's argmax right?
 # - [06 Inside the mixer](06_inside_the_mixer.ipynb): how does a network stay monotone, and what does it lose?
-# - 07 The two-step game: does it matter over time?
+# - [07 The two-step game](07_two_step_game.ipynb): does it matter over time?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?
 #
 # Take them in this order. The numbers that are missing are kept for chapters to come.
