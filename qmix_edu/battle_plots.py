@@ -116,7 +116,7 @@ def plot_filmstrip(battle: Battle, frames: int = 6) -> list[Axes]:
     if frames < 2:
         raise ValueError(f"frames is {frames}; a filmstrip needs 2 or more, the first moment and the last.")
     rows = -(-frames // 3)
-    figure = plt.figure(figsize=(12, rows * (4 * _height_to_width(battle) + 0.3) + 0.3), layout="constrained")
+    figure = plt.figure(figsize=(10.5, rows * (3.5 * _height_to_width(battle) + 0.3) + 0.3), layout="constrained")
     axes = [figure.add_subplot(rows, 3, place) for place in range(1, frames + 1)]
     for ax, step in zip(axes, np.linspace(0, battle.steps, frames).round(), strict=True):
         plot_battle(battle, step, ax=ax)
@@ -158,9 +158,7 @@ def battle_player(battle: Battle) -> str:
     return player.replace("<img ", f'<img alt="{told}" ', 1)
 
 
-def plot_win_curves(
-    curves: Mapping[str, Sequence[tuple[int, float, float, float]]], *, ax: Axes | None = None
-) -> Axes:
+def plot_win_curves(curves: Mapping[str, Sequence[tuple[int, float, float, float]]], *, ax: Axes | None = None) -> Axes:
     """Draw win rates against environment steps, one line for each team, in a band from low to high.
 
     Args:
@@ -205,7 +203,7 @@ def _draw_team(ax: Axes, battle: Battle, step: int, positions: NDArray[Any], tea
         if not battle.alive[step, unit]:
             ax.plot(x, y, "x", color=_COLOURS[team], markersize=8, markeredgewidth=2, alpha=0.6, zorder=2)
             continue
-        ax.plot(x, y, _MARKERS[team], color=_COLOURS[team], markersize=13, markeredgecolor="black", zorder=5)
+        ax.plot(x, y, _MARKERS[team], color=_COLOURS[team], markersize=12, markeredgecolor="black", zorder=5)
         name = f"{_LETTERS[battle.types[unit]]}{number}"
         ax.text(x, y, name, color="white", fontsize=7, ha="center", va="center_baseline", zorder=6, weight="bold")
 
