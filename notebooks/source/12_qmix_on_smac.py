@@ -390,8 +390,8 @@ reveal(same_again, inside, f"The two teams of one algorithm lie {100 * gap:.1f} 
 # %% [markdown]
 # **Explain.** Compare the distance between the two QMIX teams with the distances between the algorithms. More battles
 # make the first interval narrower, and they do not touch this second kind of doubt: only more *seeds* do. That is why
-# papers on SMAC show the median of five or more seeds with quartiles. Our own five-seed runs of IQL, VDN and QMIX, on
-# this map and on others, are in `docs/results.md`, each with its command.
+# papers on SMAC show the median of five or more seeds with quartiles. Our own runs of IQL, VDN and QMIX over several seeds, on
+# this map and on 2s3z, are in `docs/results.md`, each with its command.
 
 # %% [markdown]
 # ## Two things people believe
