@@ -204,8 +204,8 @@ print("IQL in 2B, agent 1's utilities:", q_table(runs["iql"][0], 2, (1, 0)).mean
 # %% [markdown]
 # **Explain.** QMIX's values stand still: its network can hold all three tables, so in the end there is no error
 # left, and nothing to learn from. VDN's and IQL's tremble: no sum fits 2B, nor does a list of one agent's own
-# values, so every batch pulls in another direction, whatever was learnt before. A loss that does not go to zero is not always noise in the *game*; this
-# game has none.
+# values, so every batch pulls in another direction, whatever was learnt before. A loss that does not go to zero
+# is not always noise in the *game*; this game has none.
 #
 # ## 4. Which part does the work?
 #

@@ -390,7 +390,7 @@ reveal(same_again, inside, f"The two teams of one algorithm lie {100 * gap:.1f} 
 # %% [markdown]
 # **Explain.** Compare the distance between the two QMIX teams with the distances between the algorithms. More battles
 # make the first interval narrower, and they do not touch this second kind of doubt: only more *seeds* do. That is why
-# papers on SMAC show the median of five or more seeds with quartiles. Our own runs of IQL, VDN and QMIX over several seeds, on
+# papers on SMAC show the median of five or more seeds with quartiles. Our own runs over several seeds, of all three on
 # this map and on 2s3z, are in `docs/results.md`, each with its command.
 
 # %% [markdown]
