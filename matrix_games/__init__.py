@@ -1,4 +1,4 @@
-"""Cooperative matrix games and the exact best fit of every value class."""
+"""Cooperative matrix games, the exact best fit of every value class, and tabular learners."""
 
 from matrix_games.factorisation import (
     Fit,
@@ -22,11 +22,40 @@ from matrix_games.games import (
     platonia_like,
     uniform_game,
 )
+from matrix_games.learners import (
+    Boltzmann,
+    DistributedQ,
+    EpsilonGreedy,
+    Exploration,
+    FrequencyMaximumQ,
+    HystereticQ,
+    IndependentQ,
+    JointQ,
+    Learner,
+    LenientQ,
+    LockedDistributedQ,
+    OwnTemperature,
+    Study,
+    play,
+)
 
 __all__ = [
+    "Boltzmann",
     "Catalogue",
+    "DistributedQ",
+    "EpsilonGreedy",
+    "Exploration",
     "Fit",
+    "FrequencyMaximumQ",
+    "HystereticQ",
+    "IndependentQ",
+    "JointQ",
+    "Learner",
+    "LenientQ",
+    "LockedDistributedQ",
     "MatrixGame",
+    "OwnTemperature",
+    "Study",
     "UnknownGameError",
     "additive_fit",
     "catalogue",
@@ -40,6 +69,7 @@ __all__ = [
     "monotone_fit",
     "penalty",
     "platonia_like",
+    "play",
     "supermodular_fit",
     "uniform_game",
 ]
