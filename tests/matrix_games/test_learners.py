@@ -249,7 +249,7 @@ def test_actions_keep_their_names(learner):
 
 def test_the_actions_of_three_agents_keep_their_names():
     for payoff in (np.arange(24.0).reshape(2, 3, 4), np.arange(24.0)[::-1].reshape(4, 3, 2)):
-        for learner in (JointQ(), HystereticQ(), LockedDistributedQ()):
+        for learner in (JointQ(alpha=1.0), DistributedQ(), LockedDistributedQ()):
             study = play(own_game(payoff), learner, rng=rng(), runs=20, plays=2000)
             assert study.joint_shares[own_game(payoff).optimum[0]] == 1
 
