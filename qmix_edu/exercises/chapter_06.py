@@ -33,7 +33,9 @@ class _Trial:
             wrong("not a network", "`Mixer(n_agents, state_size, embed)` should be an `nn.Module`.")
         generator = torch.Generator().manual_seed(seed)
         for parameter in self.mixer.parameters():
-            parameter.data.normal_(0, 0.7, generator=generator)
+            # The same size of output whatever the width: in huge ones the checks' changes would drown.
+            fan_in = parameter.shape[-1] if parameter.ndim > 1 else 1
+            parameter.data.normal_(0, 1.4 / max(4, fan_in) ** 0.5, generator=generator)
         self.q = torch.randn(24, n_agents, generator=generator)
         self.state = torch.randn(24, state_size, generator=generator)
 

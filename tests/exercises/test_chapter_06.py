@@ -68,7 +68,24 @@ class Deep(Right):
         return torch.bmm(hidden, F.softplus(self.hyper_w2(state)).unsqueeze(2)).squeeze(1) + self.hyper_v(state)
 
 
-@pytest.mark.parametrize("answer", [Right, Deep, QMixer, but(act=lambda self, z: F.leaky_relu(z, 0.3))])
+def wide(*widths):
+    """Hypernetworks with hidden layers of these widths."""
+
+    def make(self):
+        for name, size in (("w1", self.n * self.embed), ("b1", self.embed), ("w2", self.embed), ("v", 1)):
+            layers, before = [], self.s
+            for width in widths:
+                layers += [nn.Linear(before, width), nn.ReLU()]
+                before = width
+            setattr(self, f"hyper_{name}", nn.Sequential(*layers, nn.Linear(before, size)))
+
+    return but(make=make)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Right, Deep, QMixer, but(act=lambda self, z: F.leaky_relu(z, 0.3)), wide(256), wide(64, 64), wide(128, 128, 128)],
+)
 def test_mixer_right(answer):
     result = chapter.check_Mixer(answer)
     assert result.status == "correct", result

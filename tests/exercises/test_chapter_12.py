@@ -55,6 +55,7 @@ def in_place(utilities, avail):
         in_place,
         lambda q, m: [max(np.flatnonzero(mask), key=lambda a, row=row: row[a]) for row, mask in zip(q, m, strict=True)],
         lambda q, m: np.ma.masked_array(q, ~m).argmax(axis=1, fill_value=-1e9),
+        lambda q, m: [sorted(np.flatnonzero(mask), key=row.item)[-1] for row, mask in zip(q, m, strict=True)],
     ],
 )
 def test_masked_greedy_right(answer):
