@@ -285,10 +285,15 @@ def _prepared(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None) -> tupl
         )
     centre, span = low + (high - low) / 2, high - low
     unit = (table - centre) / (span or 1.0)
-    return table, unit, centre, span, _checked_weights(weights, table.shape)
+    return table, unit, centre, span, checked_weights(weights, table.shape)
 
 
-def _checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+    """Return positive sampling weights of this shape, divided by their sum; equal ones for None.
+
+    Raises:
+        ValueError: they have another shape, are not positive, or are too far apart.
+    """
     if weights is None:
         return np.full(shape, 1 / np.prod(shape))
     checked = as_table(weights, "weights")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from matrix_games import MatrixGame
+from matrix_games.factorisation import checked_weights
 from qmix_edu.mixers import QMixer
 
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -51,7 +54,7 @@ def gradient_fit(
     game: MatrixGame,
     mixer: Callable[[int, int], nn.Module] = QMixer,
     *,
-    weights: FloatArray | None = None,
+    weights: ArrayLike | None = None,
     seeds: int = 20,
     steps: int = 3000,
     learning_rate: float = 1e-2,
@@ -63,13 +66,25 @@ def gradient_fit(
     mixer's doing, or the descent's. All seeds run side by side, each with the action labels shuffled in a way of its
     own (index 0 is the optimum of several games, and an argmax breaks ties in its favour).
 
+    ``weights`` are positive and have the payoff's shape; equal by default. ``learning_rate`` falls to 0 along a
+    cosine, so that Adam settles.
+
     Differs from: training through an environment, where the data are drawn at random.
+
+    Raises:
+        ValueError: ``game`` is no MatrixGame, the weights do not fit it, or there is less than one seed or step.
+
     """
+    if not isinstance(cast(object, game), MatrixGame):
+        raise ValueError(f"game is of type {type(game).__name__}, expected a MatrixGame, as in catalogue['qtran'].")
+    if seeds < 1 or steps < 1:
+        raise ValueError(f"Asked for {seeds} seeds of {steps} steps; 1 is the least of each.")
+    if not 0 < learning_rate < np.inf:
+        raise ValueError(f"learning_rate is {learning_rate}; it must be above 0 and finite.")
     rng = np.random.default_rng(first_seed)
     orders = [[rng.permutation(m) for m in game.payoff.shape] for _ in range(seeds)]
-    weights = np.ones(game.payoff.shape) if weights is None else weights
     payoffs = _relabelled(game.payoff, orders).reshape(seeds, -1)
-    shares = _relabelled(weights / weights.sum(), orders).reshape(seeds, -1)
+    shares = _relabelled(checked_weights(weights, game.payoff.shape), orders).reshape(seeds, -1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(first_seed)
         models = [_FactoredTable(game.payoff.shape, mixer(game.payoff.ndim, 1)) for _ in range(seeds)]

@@ -1,6 +1,7 @@
 """What gradient descent finds, beside what there is: trained mixers against the exact fits."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -99,3 +100,22 @@ def test_the_same_seeds_give_the_same_numbers():
     assert np.array_equal(one.tables, same.tables)
     assert not np.allclose(one.tables, other.tables)
     assert not np.allclose(one.tables[0], one.tables[1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"game": None}, "game is of type NoneType, expected a MatrixGame"),
+        ({"game": "qtran"}, "game is of type str, expected a MatrixGame"),
+        ({"weights": np.ones((2, 2))}, r"weights have shape \(2, 2\), expected \(3, 3\)"),
+        ({"weights": np.eye(3)}, r"the weight at \(0, 1\) is 0, expected a number > 0"),
+        ({"weights": np.full((3, 3), np.nan)}, "weights is nan"),
+        ({"seeds": 0}, "Asked for 0 seeds of 2 steps"),
+        ({"steps": -1}, "Asked for 1 seeds of -1 steps"),
+        ({"learning_rate": -0.1}, "learning_rate is -0.1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong, message):
+    as_outside_of_tests = inspect.unwrap(gradient_fit)  # where nothing checks types
+    with pytest.raises(ValueError, match=message):
+        as_outside_of_tests(**{"game": qtran, "seeds": 1, "steps": 2, **wrong})
