@@ -48,6 +48,8 @@ def load(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing or damaged.
 
     """
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; name the file in it, {path / 'policy.pt'} if it is a run's.")
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}; train one with `qmix-edu train`.")
     try:

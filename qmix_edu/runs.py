@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from qmix_edu.learner import Learner, LearnerSettings
 from qmix_edu.settings import TrainSettings
 from qmix_edu.train import Metrics, Training
 from qmix_edu.types import Environment
+
+if sys.platform != "win32":
+    import fcntl
 
 AGENTS = {"mlp": agents.MLPAgent, "gru": agents.GRUAgent, "table": agents.TableAgent}
 SAVE_EVERY_SECONDS = 30.0
@@ -127,7 +131,7 @@ class Run:
         """Train from where the run stands to its end, saving on the way; yield each line of metrics.jsonl.
 
         Raises:
-            ValueError: the run is finished.
+            ValueError: the run is finished, or is being trained already.
             CheckpointError: what it takes to go on is damaged.
 
         """
@@ -140,10 +144,17 @@ class Run:
 
     def _train(self) -> Iterator[Metrics]:
         env, learner = self.settings.build()
+        try:
+            yield from self._train_in(env, learner)
+        finally:
+            env.close()
+
+    def _train_in(self, env: Environment, learner: Learner) -> Iterator[Metrics]:
         training = self._training = Training(env, learner, self.settings.train, self.settings.seed)
         training.stop_requested = self._stop_requested  # perhaps while the environment was being made
         chunks = _Chunks(self.folder)
         with self._metrics_path.open("ab") as log:
+            _claim(log.fileno(), self.folder)
             self._load(training, chunks, log.fileno())
             saved = time.monotonic()
             for metrics in training.run(self.settings.steps):
@@ -156,10 +167,9 @@ class Run:
             if training.env_steps < self.settings.steps:
                 self._save(training, chunks, os.fstat(log.fileno()).st_size)
                 return
-        checkpoint.save_policy(self.folder / "policy.pt", learner)
-        (self.folder / "resume.pt").unlink(missing_ok=True)
-        chunks.keep([])
-        env.close()
+            checkpoint.save_policy(self.folder / "policy.pt", learner)
+            (self.folder / "resume.pt").unlink(missing_ok=True)
+            chunks.keep([])
 
     def stop(self) -> None:
         """Ask the training to stop and save after the round at hand."""
@@ -246,6 +256,20 @@ class _Chunks:
 def settings_line(settings: RunSettings) -> str:
     """Name a run in a few words."""
     return f"{settings.algorithm} on {settings.env}, seed {settings.seed}, {settings.steps} steps"
+
+
+def _claim(log: int, folder: Path) -> None:
+    """Keep a second training out of the folder; the claim ends with the process, however it ends."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(
+            f"{folder} is being trained already; wait until it is done, or choose another --out."
+        ) from error
+    except OSError:
+        return  # a disk that knows no such claims
 
 
 def _versions() -> dict[str, str]:

@@ -20,6 +20,7 @@ from qmix_edu import checkpoint, runs
 from qmix_edu.algorithms import ALGORITHMS
 from qmix_edu.checkpoint import CheckpointError
 from qmix_edu.envs import make_env
+from qmix_edu.envs.small import TwoStepGame
 from qmix_edu.learner import LearnerSettings
 from qmix_edu.runs import Run, RunSettings
 from qmix_edu.settings import TrainSettings
@@ -212,6 +213,28 @@ def test_episodes_that_left_the_buffer_leave_the_disk(tmp_path):
     assert sum(len(checkpoint.load(path)["lengths"]) for path in chunks) == 24
 
 
+def test_two_trainings_in_one_folder(never_stopped, tmp_path):
+    """The second is refused, and the first goes on as if nothing had been."""
+    folder = begun(tmp_path / "run").folder
+    first = Run.open(folder).train()
+    next(first)
+    with pytest.raises(ValueError, match="is being trained already"):
+        next(Run.open(folder).train())
+    list(first)
+    assert_same_run(folder, never_stopped)
+
+
+def test_the_environment_is_closed_however_training_ends(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(TwoStepGame, "close", lambda _: closed.append(True))
+    run = begun(tmp_path / "run")
+    assert len(closed) == 1
+    left = run.train()
+    next(left)
+    left.close()
+    assert len(closed) == 2
+
+
 def test_a_finished_run_is_not_trained_again(never_stopped):
     run = Run.open(never_stopped)
     assert run.finished
@@ -309,6 +332,12 @@ def test_a_policy_of_something_else(environment, algorithm, message, never_stopp
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load_policy(never_stopped / "policy.pt", learner)
     assert all(torch.equal(a, b) for a, b in zip(before, learner.online.parameters(), strict=True))
+
+
+def test_a_folder_in_place_of_a_policy(never_stopped):
+    env, learner = SETTINGS.build()
+    with pytest.raises(CheckpointError, match=r"is a folder; name the file in it, .*policy\.pt"):
+        checkpoint.load_policy(never_stopped, learner)
 
 
 def test_a_policy_is_restored_exactly(never_stopped):
