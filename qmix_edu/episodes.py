@@ -77,7 +77,7 @@ class ReplayBuffer:
                 f"The replay buffer may hold {capacity_bytes} bytes, but one episode of {spec.name} takes up to "
                 f"{(spec.episode_limit + 1) * row_bytes}; allow more bytes."
             )
-        self.capacity_episodes = capacity_episodes
+        self.capacity_episodes, self._longest = capacity_episodes, spec.episode_limit + 1
         # torch.empty reserves addresses; the memory is taken only as rows are written.
         self._rows = {k: torch.empty((self.n_rows, *shape), dtype=dtype) for k, (shape, dtype) in shapes.items()}
         self._episodes: deque[tuple[int, int]] = deque()  # (first row, transitions), oldest first
@@ -87,6 +87,11 @@ class ReplayBuffer:
 
     def __len__(self) -> int:
         return len(self._episodes)
+
+    @property
+    def least_capacity(self) -> int:
+        """How many episodes fit, if all are as long as can be."""
+        return self.n_rows // self._longest
 
     def add(self, batch: EpisodeBatch) -> None:
         """Append the episodes of ``batch``."""

@@ -23,8 +23,15 @@ def play(
     """Play one episode in every copy; return the episodes that were not aborted, and whether each was won [b].
 
     ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
+
+    Raises ValueError where the learner was made for an environment of other sizes.
     """
     spec = env.spec
+    if spec.sizes != learner.spec.sizes:
+        raise ValueError(
+            f"The learner was made for {learner.spec.name} (agents, actions, observation, state: {learner.spec.sizes}) "
+            f"and cannot play {spec.name} {spec.sizes}; make it from that environment's spec."
+        )
     seen = env.reset()
     observations, actions_taken, transitions = [seen], list[Tensor](), list[Tensor]()
     last_actions = torch.full((spec.n_envs, spec.n_agents), spec.n_actions)

@@ -46,6 +46,12 @@ class Training:
     def __init__(self, env: Environment, learner: Learner, settings: TrainSettings, seed: int = 0):
         self.env, self.learner, self.settings = env, learner, settings
         self.replay = ReplayBuffer(env.spec, settings.buffer_episodes, settings.buffer_bytes)
+        if self.replay.least_capacity < settings.batch_size:
+            raise ValueError(
+                f"buffer_bytes is {settings.buffer_bytes}, room for {self.replay.least_capacity} episodes of "
+                f"{env.spec.name} at the least, but a batch takes {settings.batch_size}; allow more bytes, or make "
+                "batch_size smaller."
+            )
         self.generator = torch.Generator().manual_seed(seed)
         self.env_steps = self.episodes = self.empty_rounds = 0
         self.cpu_seconds = 0.0

@@ -36,6 +36,11 @@ class EnvSpec:
     episode_limit: int
     has_wins: bool = False
 
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """What a learner's networks are built for: agents, actions, observation and state."""
+        return self.n_agents, self.n_actions, self.obs_size, self.state_size
+
 
 @dataclass(frozen=True)
 class Observation:

@@ -225,6 +225,24 @@ def test_settings_that_make_no_sense(wrong, message):
         TrainSettings(**wrong)
 
 
+def test_a_buffer_that_cannot_hold_a_batch():
+    """A batch of 8 of the longest episodes takes 8 * 3 rows; with one byte less there might never be an update."""
+    env = TwoStepGame(4)
+    learner = algorithms.vdn(env.spec)
+    row_bytes = 2 * 8 + 4 + 4 + 2 * 3 * 4 + 3 * 4 + 2 * 2
+    Training(env, learner, replace(QUICK, batch_size=8, buffer_bytes=24 * row_bytes))
+    with pytest.raises(ValueError, match="room for 7 episodes of two-step at the least, but a batch takes 8"):
+        Training(env, learner, replace(QUICK, batch_size=8, buffer_bytes=24 * row_bytes - 1))
+
+
+def test_a_learner_of_another_environment():
+    learner = algorithms.vdn(TwoStepGame(4).spec)
+    env = qmix_edu.make_env("matrix/climbing", n_envs=4)
+    for use in (lambda: next(train(env, learner, 10)), lambda: evaluate(env, learner, 4)):
+        with pytest.raises(ValueError, match="made for two-step .* and cannot play matrix/climbing"):
+            use()
+
+
 # Evaluation
 
 

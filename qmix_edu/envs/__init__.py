@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from typing import cast
 
 from matrix_games import MatrixGame, catalogue
 from qmix_edu.envs.small import MatrixGameEnv, TwoStepGame
@@ -25,6 +26,7 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
 
     Raises:
         UnknownNameError: no environment has this name.
+        ValueError: ``env`` is neither a name nor a game, or ``n_envs`` is below 1.
         StarCraftUnavailable: ``smac/<map>``, and StarCraft II or its package is not there.
 
     """
@@ -32,6 +34,8 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         raise ValueError(f"n_envs is {n_envs}; 1 is the least.")
     if isinstance(env, MatrixGame):
         return MatrixGameEnv(env, n_envs, seed)
+    if not isinstance(cast(object, env), str):
+        raise ValueError(f"env is of type {type(env).__name__}; give a name, e.g. 'smax/3m', or a MatrixGame.")
     kind, _, name = env.partition("/")
     if kind == "matrix" and name in catalogue:
         return MatrixGameEnv(catalogue[name], n_envs, seed)

@@ -1,5 +1,6 @@
 """Matrix games and the two-step game pay what their tables say."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -122,6 +123,13 @@ def test_actions_that_are_not_there(actions, message):
 def test_unknown_names_are_answered_with_the_nearest(name, near):
     with pytest.raises(UnknownNameError, match=f"There is no environment '{name}'; the nearest are .*{near}"):
         make_env(name)
+
+
+@pytest.mark.parametrize("env", [None, 3, [[0, 1], [1, 0]]])
+def test_neither_a_name_nor_a_game(env):
+    as_outside_of_tests = inspect.unwrap(make_env)  # where nothing checks types
+    with pytest.raises(ValueError, match=f"env is of type {type(env).__name__}; give a name"):
+        as_outside_of_tests(env)
 
 
 def test_every_game_of_the_catalogue_has_a_name():
