@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import signal
@@ -43,10 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
     train.add_argument("env", nargs="?", help="environment, e.g. smax/3m (`qmix-edu envs` lists all)")
     train.add_argument("--resume", metavar="RUN", type=Path, help="go on with the run in this folder")
-    train.add_argument("--algorithm", default="qmix", help="iql, vdn, qmix or unconstrained (default: qmix)")
-    train.add_argument("--agent", default="mlp", help="mlp, gru or table (default: mlp)")
+    train.add_argument("--algorithm", help="iql, vdn, qmix or unconstrained (default: qmix)")
+    train.add_argument("--agent", help="mlp, gru or table (default: mlp)")
     train.add_argument("--steps", type=int, help="environment steps (default: what suits the environment)")
-    train.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    train.add_argument("--seed", type=int, help="seed of everything random (default: 0)")
     train.add_argument("--out", metavar="RUN", type=Path, help="new folder of the run (default: below runs/)")
     _add_settings(train)
 
@@ -83,10 +84,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
-    from qmix_edu.runs import Run
-
     torch.set_num_threads(1)  # faster than more for networks of this size
-    run = Run.open(options.resume) if options.resume else _new_run(options)
+    run = _old_run(options) if options.resume else _new_run(options)
     interrupted = False
 
     def stop(*_: Any) -> None:
@@ -112,6 +111,15 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _old_run(options: argparse.Namespace) -> Any:
+    from qmix_edu.runs import Run
+
+    given = [name for name, value in vars(options).items() if value is not None and name not in ("command", "resume")]
+    if given:
+        raise ValueError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}.")
+    return Run.open(options.resume)
+
+
 def _new_run(options: argparse.Namespace) -> Any:
     from qmix_edu.runs import Run, RunSettings
     from qmix_edu.settings import default_steps, learner_settings, train_settings
@@ -125,19 +133,20 @@ def _new_run(options: argparse.Namespace) -> Any:
         names = {field.name for field in dataclasses.fields(settings)}
         return dataclasses.replace(settings, **{name: given[name] for name in names & given.keys()})
 
+    algorithm, seed = options.algorithm or "qmix", options.seed or 0
     settings = RunSettings(
         env=options.env,
-        algorithm=options.algorithm,
-        agent=options.agent,
+        algorithm=algorithm,
+        agent=options.agent or "mlp",
         steps=default_steps(options.env) if options.steps is None else options.steps,
-        seed=options.seed,
+        seed=seed,
         learner=changed(learner_settings(options.env)),
         train=changed(train_settings(options.env)),
     )
     env, learner = settings.build()
-    Training(env, learner, settings.train)  # what cannot be made leaves no folder behind
-    env.close()
-    name = f"{options.env.replace('/', '-')}-{options.algorithm}-{options.seed}"
+    with contextlib.closing(env):
+        Training(env, learner, settings.train)  # what cannot be made leaves no folder behind
+    name = f"{options.env.replace('/', '-')}-{algorithm}-{seed}"
     return Run.create(options.out or Path("runs") / name, settings)
 
 
@@ -149,8 +158,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     env, learner = Run.open(options.run).load(options.seed)
-    result = evaluate(env, learner, options.episodes)
-    env.close()
+    with contextlib.closing(env):
+        result = evaluate(env, learner, options.episodes)
     if options.json:
         print(json.dumps(result))
         return 0

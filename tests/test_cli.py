@@ -72,6 +72,11 @@ def refused(capsys, arguments) -> str:
             "The replay buffer may hold 10 bytes, but one episode of two-step takes",
         ),
         (["two-step", "--nonsense", "1"], "unrecognized arguments: --nonsense 1"),
+        (
+            ["two-step", "--resume", "x", "--steps", "9", "--gamma", "0.5"],
+            "--resume goes on with the run's own settings; leave out env, steps, gamma.",
+        ),
+        (["two-step", "--buffer-bytes", "2000"], "buffer_bytes is 2000, room for 10 episodes of two-step"),
         (["--resume", "nothing-here"], "nothing-here holds no run (no settings.json); train one with"),
     ],
 )
