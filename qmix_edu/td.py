@@ -34,7 +34,8 @@ def td_lambda_targets(
     episode ``y_{t+1}`` does not exist and ``V_{t+1}`` takes its place; where the task terminated nothing follows,
     where a time limit cut the episode ``V_{t+1}`` counts. ``lambda = 0`` is one-step Q-learning.
 
-    Source: Sutton (1988), TD(lambda), in its backward recursion.
+    Source: Peng and Williams (1996), Q(lambda), in its backward recursion. ``V`` is a greedy value and ``y`` is not cut
+    where an agent explored, so for ``lambda > 0`` what is learnt depends on how much the data explore.
     Differs from: PyMARL, whose Q-learners use one step (lambda = 0).
     """
     continues = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)

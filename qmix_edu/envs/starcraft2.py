@@ -32,7 +32,7 @@ from torch import Tensor
 
 from qmix_edu.types import Environment, EnvironmentFailedError, EnvSpec, Observation, Transition
 
-INSTALL_SMAC = 'pip install "git+https://github.com/oxwhirl/smac.git"'
+INSTALL_SMAC = 'pip install "git+https://github.com/oxwhirl/smac.git@d6aab33f76abc3849c50463a8592a84f59a5ef84"'
 
 _AGAIN = "run it again, with fewer games if the memory is short."
 
