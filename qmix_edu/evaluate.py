@@ -12,23 +12,23 @@ from qmix_edu.types import Environment, EnvironmentFailedError
 MAX_ABORTED_ROUNDS = 5
 
 
-def evaluate(env: Environment, learner: Learner, episodes: int, *, seed: int = 0) -> dict[str, float | int | None]:
+def evaluate(env: Environment, learner: Learner, episodes: int) -> dict[str, float | int | None]:
     """Play ``episodes`` greedy episodes; return ``win_rate``, ``mean_return`` and ``eval_episodes``.
 
-    ``win_rate`` is None where nothing can be won. Aborted episodes are dropped and played again. ``seed`` only
-    breaks ties of exploration, of which there is none: greedy play takes the first of equal actions.
+    ``win_rate`` is None where nothing can be won. Aborted episodes are dropped and played again. The only chance in
+    greedy play is the environment's: of equal actions an agent takes the first.
     """
     if episodes < 1:
         raise ValueError(f"Asked for {episodes} evaluation episodes; 1 is the least.")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator()  # asked, and not heeded: epsilon is 0
     returns, wins = torch.empty(0), torch.empty(0, dtype=torch.bool)
     empty_rounds = 0
     while len(returns) < episodes:
         batch, won = play(env, learner, 0.0, generator)
-        empty_rounds += len(batch) == 0
+        empty_rounds = empty_rounds + 1 if len(batch) == 0 else 0
         if empty_rounds == MAX_ABORTED_ROUNDS:
             raise EnvironmentFailedError(
-                f"{env.spec.name} aborted every episode of {empty_rounds} rounds; nothing to evaluate."
+                f"{env.spec.name} aborted every episode of {empty_rounds} rounds in a row; nothing to evaluate."
             )
         returns, wins = torch.cat([returns, batch.returns]), torch.cat([wins, won])
     return {

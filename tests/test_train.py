@@ -130,6 +130,25 @@ def test_an_environment_that_only_crashes_is_given_up():
         evaluate(env, learner, 8)
 
 
+class EverySecondRoundAborts(Treadmill):
+    rounds = 0
+
+    def reset(self):
+        self.rounds += 1
+        return super().reset()
+
+    def step(self, actions):
+        transition = super().step(actions)
+        aborted = torch.full((4, 1), self.rounds % 2 == 0)
+        return replace(transition, truncated=transition.truncated & ~aborted, aborted=aborted)
+
+
+def test_an_environment_that_crashes_now_and_then_is_evaluated():
+    env = EverySecondRoundAborts()
+    assert evaluate(env, algorithms.vdn(env.spec), 32)["eval_episodes"] == 32
+    assert env.rounds == 15  # seven were lost, and never two in a row
+
+
 # What is logged, and that a seed repeats it
 
 
