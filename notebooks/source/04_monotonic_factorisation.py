@@ -116,6 +116,10 @@ for size, share in ((2, 1 / 3), (3, 1 / 240)):
     print(f"{size}×{size}: {monotone} of 12000; expected {12_000 * share:.0f}")
 
 # %% [markdown]
+# The expected shares come from counting. Four different numbers make a monotone 2×2 table when the highest stands
+# opposite the lowest: one time in three. Nine numbers can fill a 3×3 table in 9! ways; 42 of them rise along both axes,
+# times 3! orders of the rows and 3! of the columns, and 42 · 36 / 9! = 1/240.
+#
 # Rare, and rarer with every action. So QMIX will nearly always have to *approximate*. How well, and how does
 # it then play?
 #

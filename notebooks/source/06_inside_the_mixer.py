@@ -419,7 +419,7 @@ print("largest difference between the two tables:", np.abs(before - after).max()
 # - Ask first whether the table is in the class (exact fit), then whether learning finds it.
 #
 # **The next question.** One step, one table. What if today's value is made of *tomorrow's fitted* value? →
-# chapter 07
+# [07 The two-step game](07_two_step_game.ipynb)
 #
 # ## Sources
 #
