@@ -373,6 +373,46 @@ def plot_learning_curves(
     return ax
 
 
+def plot_joint_shares(
+    shares: Mapping[str, Mapping[str, ArrayLike]], *, optima: Mapping[str, Iterable[JointAction]] | None = None
+) -> NDArray[Any]:
+    """Draw where many runs end: one row of maps for each algorithm, one column for each game, in percent.
+
+    Args:
+        shares: for each algorithm, by the name of each game, the share of runs that end in each joint action,
+            ``[m1, m2]``, with sum 1. All algorithms have the same games.
+        optima: by the name of a game, the joint actions that carry a star.
+
+    Returns:
+        The axes, ``[algorithms, games]``.
+
+    Raises:
+        ValueError: if the algorithms have different games, or entries are not shares.
+    """
+    games = list(next(iter(shares.values()), {}))
+    if not games or any(list(row) != games for row in shares.values()):
+        raise ValueError(f"got the games {[list(row) for row in shares.values()]}, expected the same, one or more.")
+    size = (2.3 * len(games) + 0.8, 2.1 * len(shares) + 0.4)
+    figure, axes = plt.subplots(len(shares), len(games), figsize=size, squeeze=False, layout="constrained")
+    norm = Normalize(0, 100)
+    for (name, row), line in zip(shares.items(), axes, strict=True):
+        for game, ax in zip(games, line, strict=True):
+            table = _table(f"{name} in {game}", row[game])
+            if table.min() < 0 or not np.isclose(table.sum(), 1):
+                raise ValueError(f"{name} in {game} sums to {table.sum():g}, expected shares, from 0 to 1, with sum 1.")
+            _draw_cells(ax, (100 * table).round(), norm)
+            for a1, a2 in (optima or {}).get(game, ()):
+                ax.plot(a2 - 0.36, a1 - 0.36, "*", color="white", markeredgecolor="black", markersize=10)
+            ax.set_xticks(range(table.shape[1]), action_names(table.shape[1]))
+            ax.set_yticks(range(table.shape[0]), action_names(table.shape[0]))
+        line[0].set_ylabel(f"{name}\naction of agent 1")
+    for game, top, bottom in zip(games, axes[0], axes[-1], strict=True):
+        top.set_title(game)
+        bottom.set_xlabel("action of agent 2")
+    figure.colorbar(axes[-1, -1].images[0], ax=axes, label="% of runs")
+    return axes
+
+
 def plot_win_rates(
     names: Sequence[str], rates: ArrayLike, low: ArrayLike, high: ArrayLike, *, ax: Axes | None = None
 ) -> Axes:

@@ -203,3 +203,30 @@ def test_bad_input_is_one_clear_sentence(call, message):
 def test_plots_import_no_torch():
     code = "import runpy, sys; runpy.run_path(sys.argv[1]); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, plots.__file__]).returncode == 0
+
+
+def test_joint_shares_are_drawn_in_percent_with_a_star_on_the_optimum():
+    share = np.array([[0.5, 0.25], [0.25, 0.0]])
+    axes = plots.plot_joint_shares(
+        {"IQL": {"g": share, "h": share.T}, "VDN": {"g": share, "h": share}}, optima={"g": [(1, 1)]}
+    )
+    assert axes.shape == (2, 2)
+    assert [t.get_text() for t in axes[0, 0].texts] == ["50", "25", "25", "0"]
+    assert [len(ax.lines) for ax in axes.ravel()] == [1, 0, 1, 0]
+    assert (axes[0, 0].lines[0].get_xdata()[0], axes[0, 0].lines[0].get_ydata()[0]) == pytest.approx((0.64, 0.64))
+    assert axes[0, 1].get_title() == "h" and axes[1, 0].get_ylabel().startswith("VDN")
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({}, "expected the same"),
+        ({"IQL": {"g": [[1.0]]}, "VDN": {"h": [[1.0]]}}, "expected the same"),
+        ({"IQL": {"g": [[0.5, 0.4]]}}, "sums to 0.9"),
+        ({"IQL": {"g": [[1.5, -0.5]]}}, "expected shares"),
+        ({"IQL": {"g": [1.0]}}, "expected a table"),
+    ],
+)
+def test_joint_shares_must_be_shares(shares, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_joint_shares(shares)

@@ -52,6 +52,7 @@ _ = explorer.figure()
 #
 # - [01 Cooperative matrix games](01_matrix_games.ipynb): two people, one payoff table, no talking: how should
 #   each choose?
+# - [02 Independent learners](02_independent_learners.ipynb): what if everyone just learns?
 # - [03 Additive factorisation (VDN)](03_additive_factorisation.ipynb): can the team learn one table and
 #   everyone still act alone?
 # - [04 Monotonic factorisation, exactly](04_monotonic_factorisation.ipynb): what is the most general mixing

@@ -302,8 +302,8 @@ check_misleading_game(misleading_game)
 # - Alone is as good as together when the product of the individual argmax sets lies in the joint argmax: IGM.
 # - An optimum may be stable under little exploration and still never be reached.
 #
-# **The next question.** Averages mislead, yet agents who act alone need numbers of their own. Can the *team*
-# learn one table, and everyone still act alone? → [03 Additive factorisation](03_additive_factorisation.ipynb)
+# **The next question.** Here everybody knew the table. What if nobody does, and everyone just learns? →
+# [02 Independent learners](02_independent_learners.ipynb)
 #
 # ## Sources
 #
