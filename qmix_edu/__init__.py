@@ -1,4 +1,7 @@
-"""A course and a small library on cooperative agents that share one value function."""
+"""A course and a small library on cooperative agents that share one value function.
+
+``train``, ``evaluate`` and ``gradient_fit`` are the functions of the modules that bear their names.
+"""
 
 from qmix_edu import algorithms
 from qmix_edu.envs import env_names, make_env

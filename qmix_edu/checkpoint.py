@@ -64,19 +64,19 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def save_policy(path: Path, learner: Learner) -> None:
+def save_policy(path: Path | str, learner: Learner) -> None:
     """Write the networks of a learner, and what they belong to."""
-    save(path, {**_identity(learner), "updates": learner.updates, "online": learner.online.state_dict()})
+    save(Path(path), {**_identity(learner), "updates": learner.updates, "online": learner.online.state_dict()})
 
 
-def load_policy(path: Path, learner: Learner) -> None:
+def load_policy(path: Path | str, learner: Learner) -> None:
     """Put the networks that ``save_policy`` wrote into a learner of the same kind.
 
     Raises:
         CheckpointError: the file is damaged, or is of another algorithm, environment or network.
 
     """
-    content = load(path)
+    content = load(Path(path))
     for name, expected in _identity(learner).items():
         if content.get(name) != expected:
             raise CheckpointError(

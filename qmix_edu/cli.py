@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, EnvironmentFailedError, OSError) as error:
         print(f"qmix-edu: {error}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        print("qmix-edu: there is not enough memory for this; make --n-envs or the buffer smaller.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return INTERRUPTED
 

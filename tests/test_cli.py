@@ -47,6 +47,7 @@ def refused(capsys, arguments) -> str:
     ("arguments", "message"),
     [
         (["nowhere"], "There is no environment 'nowhere'; the nearest are"),
+        (["two-step", "--n-envs", "1000000000000"], "there is not enough memory for this"),
         (["smax/3n"], "There is no environment 'smax/3n'; the nearest are smax/3m"),
         (["smac"], "There is no environment 'smac'; the nearest are"),
         (["matrix/qtrain"], "There is no environment 'matrix/qtrain'; the nearest are matrix/qtran"),

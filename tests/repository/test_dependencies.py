@@ -143,6 +143,12 @@ def test_starcraft_comes_from_its_repository_at_one_commit():
     assert re.fullmatch(r"smac @ git\+https://github\.com/oxwhirl/smac\.git@[0-9a-f]{40}", lines[0])
 
 
+def test_everyone_names_the_same_commit_of_smac():
+    texts = [ENVIRONMENT, (ROOT / "README.md").read_text(), (ROOT / "qmix_edu/envs/starcraft2.py").read_text()]
+    commits = [set(re.findall(r"smac\.git@([0-9a-f]+)", text)) for text in texts]
+    assert len(commits[0]) == 1 and commits[0] == commits[1] == commits[2]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
