@@ -37,6 +37,7 @@ from matrix_games.learners import (
     OwnTemperature,
     Study,
     play,
+    wilson_interval,
 )
 
 __all__ = [
@@ -72,4 +73,5 @@ __all__ = [
     "play",
     "supermodular_fit",
     "uniform_game",
+    "wilson_interval",
 ]

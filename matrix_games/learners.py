@@ -507,10 +507,7 @@ class Study:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval of :attr:`share`."""
-        from scipy.stats import binomtest  # here, because it takes half a second to import
-
-        bounds = binomtest(self.optimal, self.runs).proportion_ci(0.95, method="wilson")
-        return float(bounds.low), float(bounds.high)
+        return wilson_interval(self.optimal, self.runs)
 
     @property
     def joint_shares(self) -> Array:
@@ -572,6 +569,17 @@ def play(
             greedy.append(pays.joint_actions(learner.greedy(tables)))
     tied = int((learner.best(tables).sum(axis=-1) > 1).any(axis=-1).sum())
     return Study(game, runs, greedy[-1], tied, kept, np.stack(history), np.stack(greedy))
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval in which the true rate of successes lies with the given confidence.
+
+    Source: Wilson (1927), as computed by scipy.
+    """
+    from scipy.stats import binomtest  # here, because it takes half a second to import
+
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _check(game: object, learner: object, exploration: object, rng: object) -> None:

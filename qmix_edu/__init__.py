@@ -3,9 +3,10 @@
 ``train``, ``evaluate`` and ``gradient_fit`` are the functions of the modules that bear their names.
 """
 
+from matrix_games import wilson_interval
 from qmix_edu import algorithms
 from qmix_edu.envs import env_names, make_env
-from qmix_edu.evaluate import evaluate, wilson_interval
+from qmix_edu.evaluate import evaluate
 from qmix_edu.gradient_fit import GradientFit, gradient_fit
 from qmix_edu.learner import Learner, LearnerSettings
 from qmix_edu.settings import TrainSettings, learner_settings, train_settings

@@ -158,7 +158,8 @@ def _new_run(options: argparse.Namespace) -> Any:
 def _evaluate(options: argparse.Namespace) -> int:
     import torch
 
-    from qmix_edu.evaluate import evaluate, wilson_interval
+    from matrix_games import wilson_interval
+    from qmix_edu.evaluate import evaluate
     from qmix_edu.runs import Run
 
     torch.set_num_threads(1)

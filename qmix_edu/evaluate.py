@@ -1,9 +1,8 @@
-"""Greedy evaluation, and how sure one may be of a win rate."""
+"""Greedy evaluation."""
 
 from __future__ import annotations
 
 import torch
-from scipy.stats import binomtest
 
 from qmix_edu.learner import Learner
 from qmix_edu.rollout import play
@@ -36,12 +35,3 @@ def evaluate(env: Environment, learner: Learner, episodes: int) -> dict[str, flo
         "mean_return": returns[:episodes].mean().item(),
         "eval_episodes": episodes,
     }
-
-
-def wilson_interval(wins: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval in which the true win rate lies with the given confidence.
-
-    Source: Wilson (1927), as computed by scipy.
-    """
-    interval = binomtest(wins, episodes).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)

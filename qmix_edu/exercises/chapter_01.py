@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matrix_games import catalogue, is_igm
+from qmix_edu.plots import greedy_actions
 
 from .framework import Misconception, check, diagnose, random_payoffs, table, wrong
 
@@ -90,7 +90,7 @@ def check_best_responses(best_responses: Any) -> str:
 
 
 def _decentralised_greedy(utilities: Sequence[Array]) -> set[JointAction]:
-    return set(product(*(sorted(_best_of(np.asarray(u))) for u in utilities)))
+    return set(greedy_actions(utilities))
 
 
 def _matching_only(utilities: Sequence[Array]) -> set[JointAction]:
