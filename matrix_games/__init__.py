@@ -1,16 +1,7 @@
 """Cooperative matrix games, the exact best fit of every value class, and tabular learners."""
 
-from matrix_games.factorisation import (
-    Fit,
-    additive_fit,
-    greedy_of,
-    is_additive,
-    is_igm,
-    is_monotone,
-    is_supermodular,
-    monotone_fit,
-    supermodular_fit,
-)
+from matrix_games.deciding import greedy_of, is_additive, is_igm, is_monotone, is_supermodular
+from matrix_games.factorisation import Fit, additive_fit, monotone_fit, supermodular_fit
 from matrix_games.games import (
     Catalogue,
     MatrixGame,

@@ -189,6 +189,11 @@ def _checked_outcomes(
     return drawn, chances
 
 
+def table_of(payoff: MatrixGame | ArrayLike, what: str = "payoff") -> Array:
+    """Return the payoff table of a game, or a checked copy of a table."""
+    return payoff.payoff if isinstance(payoff, MatrixGame) else as_table(payoff, what)
+
+
 def joint_actions(chosen: NDArray[np.bool_]) -> list[JointAction]:
     """The joint actions at which ``chosen [m_1, ..., m_n]`` is true, as tuples in ascending order."""
     return [tuple(int(a) for a in row) for row in np.argwhere(chosen)]

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as npst
 from matrix_games import (
     additive_fit,
     catalogue,
+    cones,
     factorisation,
     gaussian_game,
     greedy_of,
@@ -501,7 +502,7 @@ def test_an_upper_bound_is_monotone_whatever_the_weights():
     rng = np.random.default_rng(0)
     payoff, weights = rng.random((9, 9)), 10 ** rng.uniform(-9, 0, (9, 9))
     where = [np.arange(9)[None], np.arange(9)[None]]
-    fitted = factorisation._solve(payoff, weights, where, factorisation._isotonic)[1][0]
+    fitted = factorisation._solve(payoff, weights, where, cones.isotonic)[1][0]
     assert all((np.diff(fitted, axis=axis) >= 0).all() for axis in range(2))
 
 
@@ -511,15 +512,15 @@ def test_both_ways_of_finding_upper_sets_agree():
         cells = int(np.prod(shape))
         for _ in range(10):
             values, weights = rng.normal(size=cells), rng.uniform(0.1, 1, cells)
-            listed = factorisation._isotonic(values[None], weights[None], shape)[0]
-            np.testing.assert_allclose(factorisation._isotonic_large(values, weights, shape), listed, atol=1e-6)
+            listed = cones.isotonic(values[None], weights[None], shape)[0]
+            np.testing.assert_allclose(cones.isotonic_large(values, weights, shape), listed, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("shape", "count"), [((2, 2), 6), ((5, 5), 252), ((2, 2, 2), 20), ((3, 3, 3), 980), ((2,) * 4, 168)]
 )
 def test_the_number_of_upper_sets_is_known(shape, count):
-    assert len(np.unique(factorisation._upper_sets(shape), axis=0)) == count
+    assert len(np.unique(cones.upper_sets(shape), axis=0)) == count
 
 
 def test_actions_of_single_choice_agents_do_not_count():
