@@ -2,19 +2,14 @@
 // Needs a model with get, set, on, off and save_changes, and nothing else: a notebook's kernel or a few lines
 // on a plain page. The numbers equal those of landscape.py.
 
+import { colour, css, drawColourBar, focusable, line, make, prepare, redrawClock, short, strokeHatch, text, ticks, whenLooksChange } from "./drawing.js";
+
 const GRID = 41;
 const CONSTRAINTS = {
   abs: { label: "|w|", apply: Math.abs },
   softplus: { label: "softplus(w)", apply: (w) => Math.max(w, 0) + Math.log1p(Math.exp(-Math.abs(w))) },
   none: { label: "signed w", apply: (w) => w },
 };
-// cividis at 17 equal steps; colours in between are mixed linearly.
-const CIVIDIS = [
-  [0, 34, 78], [0, 46, 106], [26, 56, 111], [50, 67, 109], [67, 78, 108], [83, 90, 109], [97, 101, 111],
-  [111, 112, 115], [125, 124, 120], [140, 136, 120], [155, 148, 118], [171, 160, 114], [188, 174, 108],
-  [205, 187, 99], [222, 201, 88], [240, 216, 70], [254, 232, 56],
-];
-const FONT = "12px system-ui, sans-serif";
 
 // --- numbers -------------------------------------------------------------------------------------------------
 
@@ -112,50 +107,6 @@ function summarise(model, r) {
 }
 
 // --- drawing -------------------------------------------------------------------------------------------------
-
-function colour(t) {
-  const x = Math.min(Math.max(t, 0), 1) * (CIVIDIS.length - 1), i = Math.min(Math.floor(x), CIVIDIS.length - 2);
-  return CIVIDIS[i].map((c, k) => Math.round(c + (x - i) * (CIVIDIS[i + 1][k] - c)));
-}
-const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
-
-// Round numbers inside [low, high], about n of them.
-function ticks(low, high, n) {
-  if (!(high > low)) return [low];
-  const rough = (high - low) / n, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
-  const first = Math.ceil(low / step - 1e-9);
-  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
-}
-const short = (x) => String(Number(x.toPrecision(3)));
-
-// Fit a canvas to its box and the screen's pixels; null while it has no size.
-function prepare(canvas, ink) {
-  const width = canvas.clientWidth, height = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
-  if (!width || !height) return null;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const ctx = canvas.getContext("2d");
-  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ctx.font = FONT;
-  ctx.lineJoin = "round";
-  return { ctx, width, height, ink };
-}
-
-function text(ctx, string, x, y, ink, align = "center", baseline = "middle") {
-  ctx.textAlign = align;
-  ctx.textBaseline = baseline;
-  ctx.fillStyle = ink;
-  ctx.fillText(string, x, y);
-}
-
-function line(ctx, points, style, width) {
-  ctx.beginPath();
-  points.forEach(([x, y], i) => (i ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
-  ctx.strokeStyle = style;
-  ctx.lineWidth = width;
-  ctx.stroke();
-}
 
 function marker(ctx, x, y, greedy, best) {
   ctx.beginPath();
@@ -293,34 +244,8 @@ function drawMap(pane, model, scene) {
   ctx.rotate(-Math.PI / 2);
   text(ctx, "utility Q₂ of agent 2", 0, 0, ink);
   ctx.restore();
-  drawColourBar(ctx, { left: box.right + 14, right: box.right + 28, top: box.top + 16, bottom: box.bottom }, levels, share, ink);
+  drawColourBar(ctx, { left: box.right + 14, right: box.right + 28, top: box.top + 16, bottom: box.bottom }, levels, share, ink, "Q_tot");
   drawPoints(pane, jointPoints(model, scene, (x, y) => atGrid([index(q1, x), index(q2, y)])));
-}
-
-function strokeHatch(ctx) {
-  ctx.strokeStyle = "rgba(0,0,0,0.75)";
-  ctx.lineWidth = 2;
-  ctx.stroke();
-  ctx.strokeStyle = "white";
-  ctx.lineWidth = 0.9;
-  ctx.stroke();
-}
-
-function drawColourBar(ctx, bar, levels, share, ink) {
-  const size = bar.bottom - bar.top;
-  for (let y = 0; y < size; y++) {
-    ctx.fillStyle = css(colour(1 - y / size));
-    ctx.fillRect(bar.left, bar.top + y, bar.right - bar.left, 1.5);
-  }
-  ctx.strokeStyle = ink;
-  ctx.lineWidth = 1;
-  ctx.strokeRect(bar.left, bar.top, bar.right - bar.left, size);
-  for (const level of levels) {
-    const y = bar.bottom - share(level) * size;
-    line(ctx, [[bar.right, y], [bar.right + 4, y]], ink, 1);
-    text(ctx, short(level), bar.right + 7, y, ink, "left");
-  }
-  text(ctx, "Q_tot", (bar.left + bar.right) / 2 + 4, bar.top - 10, ink);
 }
 
 function drawSurface(pane, model, scene, view) {
@@ -408,15 +333,6 @@ function drawBox(ctx, { q1, q2 }, project, { sinA, cosA, ink, result, share, uni
 
 // --- page ----------------------------------------------------------------------------------------------------
 
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-// JupyterLab takes arrow keys for itself unless the focused element says no.
-const focusable = { "data-lm-suppress-shortcuts": "true" };
-
 function fillTable(table, model, { values, greedy }) {
   const [rows, columns] = model.get("action_names");
   const head = make("tr", {}, make("th", {}, "Q_tot"), ...columns.map((name) => make("th", { scope: "col" }, name)));
@@ -443,7 +359,7 @@ function render({ model, el }) {
   });
   const summary = make("p", { class: "summary", "aria-live": "polite" });
   const table = make("table");
-  const root = make("div", { class: "qmix-landscape" },
+  const root = make("div", { class: "qmix-explorer qmix-landscape" },
     make("div", { class: "controls" },
       make("label", { class: "state" }, "state ", slider, stateName),
       make("fieldset", {}, make("legend", {}, "weights"), ...radios.map((r) => r.node))),
@@ -476,18 +392,7 @@ function render({ model, el }) {
     root.dataset.result = JSON.stringify(scene.result);
   };
 
-  // data-redraw-ms: from the event to the end of the frame that shows its effect.
-  const act = (event, change) => {
-    change();
-    requestAnimationFrame(() => {
-      const painted = new MessageChannel();
-      painted.port1.onmessage = () => {
-        root.dataset.redrawMs = (performance.now() - event.timeStamp).toFixed(2);
-        root.dataset.redraws = Number(root.dataset.redraws || 0) + 1;
-      };
-      painted.port2.postMessage(null);
-    });
-  };
+  const act = redrawClock(root);
   const choose = (event, name, value) => act(event, () => {
     model.set(name, value);
     model.save_changes();
@@ -513,15 +418,11 @@ function render({ model, el }) {
 
   const changes = ["parameters", "utilities", "state", "constraint"].map((name) => `change:${name}`);
   for (const name of changes) model.on(name, refresh);
-  const resized = new ResizeObserver(paint);
-  resized.observe(map);
-  const themed = new MutationObserver(paint); // pages switch themes by an attribute of html or body
-  for (const node of [document.documentElement, document.body]) themed.observe(node, { attributes: true });
+  const unwatch = whenLooksChange(map, paint);
   refresh();
   return () => {
     for (const name of changes) model.off(name, refresh);
-    resized.disconnect();
-    themed.disconnect();
+    unwatch();
   };
 }
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import anywidget
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from qmix_edu import plots
+from qmix_edu.widgets.modules import css, esm
 
 Array = NDArray[np.float64]
 
@@ -99,8 +99,8 @@ class LandscapeExplorer(anywidget.AnyWidget):
         constraint: the chosen constraint; follows the buttons and can be set.
     """
 
-    _esm = Path(__file__).parent / "landscape.js"
-    _css = Path(__file__).parent / "landscape.css"
+    _esm = esm("landscape")
+    _css = css("landscape")
 
     parameters = traitlets.Dict().tag(sync=True)
     utilities = traitlets.List().tag(sync=True)

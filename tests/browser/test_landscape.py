@@ -1,15 +1,15 @@
 """The landscape explorer in a real browser: what it shows must be what Python computes."""
 
-import base64
 import json
 import statistics
 import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Locator, Page
+from explorers import WATCH, mount, pixels, press, root, shown
+from playwright.sync_api import Locator, Page
 
-from qmix_edu.widgets import LandscapeExplorer, landscape
+from qmix_edu.widgets import LandscapeExplorer
 
 pytestmark = pytest.mark.browser
 
@@ -19,62 +19,6 @@ RECORDS = """
 import json, pathlib
 explorer.observe(lambda _: pathlib.Path("seen.json").write_text(json.dumps([explorer.state, explorer.constraint])))
 """
-# A model for pages without a kernel: the whole interface that the explorer needs.
-SHIM = """
-([values, esm]) => {
-  const heard = {};
-  const model = {
-    get: (name) => values[name],
-    set: (name, value) => { values[name] = value; (heard[`change:${name}`] || []).forEach((f) => f()); },
-    on: (name, f) => (heard[name] ||= []).push(f),
-    off: (name, f) => (heard[name] = heard[name].filter((g) => g !== f)),
-    save_changes: () => {},
-  };
-  window.model = model;
-  return import(`data:text/javascript;base64,${esm}`).then((m) => {
-    window.forget = m.default.render({ model, el: document.querySelector("main") });
-  });
-}
-"""
-# The time from a key press to the end of the frame that shows its effect, measured from outside.
-WATCH = """
-() => {
-  const root = document.querySelector(".qmix-landscape");
-  window.delays = [];
-  let pressed = null;
-  window.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
-  new MutationObserver(() => window.delays.push(performance.now() - pressed))
-    .observe(root, { attributeFilter: ["data-redraws"] });
-}
-"""
-
-
-def root(page: Page) -> Locator:
-    return page.locator(".qmix-landscape")
-
-
-def shown(page: Page) -> dict:
-    return json.loads(root(page).get_attribute("data-result"))
-
-
-def pixels(page: Page) -> list[str]:
-    return root(page).locator("canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
-
-
-def press(page: Page, control: Locator, key: str) -> None:
-    """Press a key on a control and assert that both its effect is drawn and the picture has changed."""
-    before, redraws = pixels(page), root(page).get_attribute("data-redraws")
-    control.focus()
-    page.keyboard.press(key)
-    try:
-        page.wait_for_function(
-            "old => document.querySelector('.qmix-landscape').getAttribute('data-redraws') !== old",
-            arg=redraws,
-            timeout=3000,
-        )
-    except Error as error:
-        raise AssertionError(f"{key} redrew nothing") from error
-    assert pixels(page) != before, f"{key} changed no pixel"
 
 
 def assert_equals_python(page: Page, twin: LandscapeExplorer) -> None:
@@ -115,15 +59,7 @@ def notebook(page: Page, lab):
 def plain(page: Page):
     """The same JavaScript on a page without Jupyter."""
     explorer = LandscapeExplorer.random(4)
-    names = ("parameters", "utilities", "state_names", "action_names", "state", "constraint")
-    folder = Path(landscape.__file__).parent
-    requests = []
-    page.on("request", lambda r: requests.append(r.url) if not r.url.startswith("data:") else None)
-    style = (folder / "landscape.css").read_text()
-    page.set_content(f"<!doctype html><style>{style}</style><main></main>")
-    esm = base64.b64encode((folder / "landscape.js").read_bytes()).decode()
-    page.evaluate(SHIM, [{name: getattr(explorer, name) for name in names}, esm])
-    root(page).wait_for()
+    requests = mount(page, explorer)
     yield page, explorer
     assert requests == []
     assert page.problems == []

@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import matplotlib
 
@@ -16,8 +15,9 @@ from torch import nn
 
 from qmix_edu import plots
 from qmix_edu.mixers import QMixer, UnconstrainedMixer
-from qmix_edu.widgets import LandscapeExplorer, landscape, mixer_parameters, q_tot_surface
+from qmix_edu.widgets import LandscapeExplorer, mixer_parameters, q_tot_surface
 from qmix_edu.widgets.landscape import constrain
+from qmix_edu.widgets.modules import esm
 
 UTILITIES = [[[0.0, 1.0, 2.0], [1.5, -0.5]]]
 CIVIDIS_ROW = re.compile(r"\[(\d+), (\d+), (\d+)\]")
@@ -194,7 +194,7 @@ def test_figure_shows_the_chosen_setting():
 
 
 def test_colours_are_matplotlibs():
-    source = Path(landscape.__file__).with_suffix(".js").read_text()
+    source = esm("landscape")
     table = source[source.index("CIVIDIS = [") : source.index("const FONT")]
     stops = np.array([[int(c) for c in row] for row in CIVIDIS_ROW.findall(table)])
     t = np.linspace(0, 1, 256)

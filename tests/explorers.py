@@ -1,0 +1,76 @@
+"""What the browser tests of the explorers share: a page without a kernel, key presses, and a clock."""
+
+import base64
+import json
+
+from playwright.sync_api import Error, Locator, Page
+
+# A model for pages without a kernel: the whole interface that the explorer needs.
+SHIM = """
+([values, esm]) => {
+  const heard = {};
+  const model = {
+    get: (name) => values[name],
+    set: (name, value) => { values[name] = value; (heard[`change:${name}`] || []).forEach((f) => f()); },
+    on: (name, f) => (heard[name] ||= []).push(f),
+    off: (name, f) => (heard[name] = heard[name].filter((g) => g !== f)),
+    save_changes: () => {},
+  };
+  window.model = model;
+  return import(`data:text/javascript;base64,${esm}`).then((m) => {
+    window.forget = m.default.render({ model, el: document.querySelector("main") });
+  });
+}
+"""
+# The time from a key press to the end of the frame that shows its effect, measured from outside.
+WATCH = """
+() => {
+  const root = document.querySelector(".qmix-explorer");
+  window.delays = [];
+  let pressed = null;
+  window.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
+  new MutationObserver(() => window.delays.push(performance.now() - pressed))
+    .observe(root, { attributeFilter: ["data-redraws"] });
+}
+"""
+
+
+def root(page: Page) -> Locator:
+    return page.locator(".qmix-explorer")
+
+
+def shown(page: Page) -> dict:
+    """Return the numbers that the picture shows."""
+    return json.loads(root(page).get_attribute("data-result"))
+
+
+def pixels(page: Page) -> list[str]:
+    return root(page).locator("canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
+
+
+def press(page: Page, control: Locator, key: str) -> None:
+    """Press a key on a control and assert that both its effect is drawn and the picture has changed."""
+    before, redraws = pixels(page), root(page).get_attribute("data-redraws")
+    control.focus()
+    page.keyboard.press(key)
+    try:
+        page.wait_for_function(
+            "old => document.querySelector('.qmix-explorer').getAttribute('data-redraws') !== old",
+            arg=redraws,
+            timeout=3000,
+        )
+    except Error as error:
+        raise AssertionError(f"{key} redrew nothing") from error
+    assert pixels(page) != before, f"{key} changed no pixel"
+
+
+def mount(page: Page, explorer) -> list[str]:
+    """Show an explorer on a page without Jupyter; return the list that its network requests go to."""
+    requests: list[str] = []
+    page.on("request", lambda r: requests.append(r.url) if not r.url.startswith("data:") else None)
+    page.set_content(f"<!doctype html><style>{explorer._css}</style><main></main>")
+    values = {name: getattr(explorer, name) for name in explorer.trait_names(sync=True) if not name.startswith("_")}
+    values = {name: value for name, value in values.items() if name not in ("layout", "tabbable", "tooltip")}
+    page.evaluate(SHIM, [values, base64.b64encode(str(explorer._esm).encode()).decode()])
+    root(page).wait_for()
+    return requests
