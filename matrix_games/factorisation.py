@@ -204,7 +204,10 @@ def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"weights have shape {checked.shape}, expected {shape}, the shape of the payoff.")
     if checked.min() <= 0:
         place = tuple(int(i) for i in np.argwhere(checked <= 0)[0])
-        raise ValueError(f"the weight at {place} is {checked[place]:g}, expected a number > 0; use a small one.")
+        raise ValueError(
+            f"the weight at {place} is {checked[place]:g}, expected a number > 0: data without a "
+            "joint action say nothing about its value; use a small one, or explore with an epsilon above 0."
+        )
     relative = checked / checked.max()
     if relative.min() * _WEIGHT_RANGE < 1:
         raise ValueError(
