@@ -52,6 +52,7 @@ from matrix_games.sampling import (
     largest_stable_epsilon,
     stability,
 )
+from matrix_games.weighted import Recovery, alpha_of_recovery, central_fit, optimistic_fit, standing_of_optimum
 
 __all__ = [
     "AdditiveVerdict",
@@ -74,13 +75,16 @@ __all__ = [
     "Minor",
     "MonotoneVerdict",
     "OwnTemperature",
+    "Recovery",
     "Rung",
     "Sampling",
     "Study",
     "SupermodularVerdict",
     "UnknownGameError",
     "additive_fit",
+    "alpha_of_recovery",
     "catalogue",
+    "central_fit",
     "fixed_points",
     "gaussian_game",
     "greedy_of",
@@ -94,10 +98,12 @@ __all__ = [
     "largest_stable_epsilon",
     "lowest_rung",
     "monotone_fit",
+    "optimistic_fit",
     "penalty",
     "platonia_like",
     "play",
     "stability",
+    "standing_of_optimum",
     "supermodular_fit",
     "uniform_game",
     "wilson_interval",
