@@ -156,7 +156,7 @@ def supermodular_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None =
 class _Union:
     """A class of tables that is a union of cones, one for each tuple of action orders."""
 
-    belongs: Callable[[Array, float], bool]
+    belongs: Callable[[Array, float], object]  # truthy where the table is in the class
     project: Project
     exact_up_to: dict[int, int]  # number of agents -> largest number of actions for which every order is tried
     hints: Callable[[Array, Array], list[Array]]  # values, weights -> tables whose orders start the local search
@@ -204,7 +204,10 @@ def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"weights have shape {checked.shape}, expected {shape}, the shape of the payoff.")
     if checked.min() <= 0:
         place = tuple(int(i) for i in np.argwhere(checked <= 0)[0])
-        raise ValueError(f"the weight at {place} is {checked[place]:g}, expected a number > 0; use a small one.")
+        raise ValueError(
+            f"the weight at {place} is {checked[place]:g}, expected a number > 0: data without a "
+            "joint action say nothing about its value; use a small one, or explore with an epsilon above 0."
+        )
     relative = checked / checked.max()
     if relative.min() * _WEIGHT_RANGE < 1:
         raise ValueError(
