@@ -2,12 +2,13 @@
 // Needs a model with get, set, on, off and save_changes, and nothing else: a notebook's kernel or a few lines
 // on a plain page. The numbers are those that learning.py prepares.
 
-import { colour, css, drawColourBar, focusable, line, make, prepare, redrawClock, short, text, ticks, whenLooksChange } from "./drawing.js";
+import { FONT, colour, css, drawColourBar, focusable, line, make, prepare, redrawClock, short, text, ticks, whenLooksChange } from "./drawing.js";
 
 const VIEWS = ["all runs", "one run"];
 const FRAME_MS = 80;
-// Okabe and Ito's palette, as in plots.py; null is the page's own ink. Dashes tell the actions apart without colour.
-const LINES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", null];
+// Okabe and Ito's palette, as in plots.py, with a lighter blue and white on dark pages. Dashes tell lines apart in grey.
+const LINES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"];
+const LINES_ON_DARK = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#FFFFFF"];
 const DASHES = [[], [7, 3], [9, 3, 2, 3], [2, 3], [9, 2, 2, 2, 2, 2]];
 
 // --- numbers -------------------------------------------------------------------------------------------------
@@ -85,14 +86,19 @@ function summarise(scene) {
       `payoff ${data.payoff_text[a][b]}, ${r.optimal ? "an optimum" : "not an optimum"}. At the end: ${jointName(data, end)}.`;
   }
   const each = r.greedy.length > 1 ? " each" : "";
-  const tied = learner.tied ? ` In ${learner.tied} of them an agent's choice is then a tie, broken at random.` : "";
-  return `${start}, all ${learner.runs} runs: ${percent(r.optimal)} greedily choose an optimum ` +
+  const tied = learner.tied ? ` In ${learner.tied} of the runs an agent's choice is then a tie, broken at random.` : "";
+  return `${start}, all ${learner.runs} runs: the greedy joint action is an optimum in ${percent(r.optimal)} ` +
     `(95 % interval ${percent(r.interval[0])} to ${percent(r.interval[1])}). ` +
     `Most common greedy joint action ${greedy}: ${percent(r.shares[a][b])} of the runs${each}. ` +
     `At the end: ${describeEnds(scene)}.${tied}`;
 }
 
 // --- drawing -------------------------------------------------------------------------------------------------
+
+function lineColours(ink) {
+  const [r, g, b] = ink.match(/[\d.]+/g).map(Number);
+  return r + g + b > 382 ? LINES_ON_DARK : LINES;
+}
 
 function turnedText(ctx, string, x, y, ink) {
   ctx.save();
@@ -174,27 +180,31 @@ function spread(heights, gap, top, bottom) {
 function drawValues(pane, scene, agent) {
   const { ctx, ink } = pane, { data, learner, single, place: run, result } = scene, [low, high] = data.limits;
   const lines = single ? learner.values[agent][run] : learner.quartiles[agent][1];
-  const outside = lines.flat().some((y) => y < low || y > high) ? " (some beyond)" : "";
+  const outside = lines.flat().some((y) => y < low || y > high) ? " (some off the axis)" : "";
   const title = single ? `agent ${agent + 1}: values in run ${result.run}` : `agent ${agent + 1}: median value, quartiles`;
   const { box, place, inside } = drawAxes(pane, scene, data.limits, { title: title + outside, label: `value Q${"₁₂"[agent]}`, right: 62 });
   const points = (series) => series.map((y, k) => place(data.snapshots[k], y));
-  const style = (action) => LINES[action] ?? ink;
+  const colours = lineColours(ink);
   inside(() => {
     if (!single) {
       const [lower, , upper] = learner.quartiles[agent];
-      lower.forEach((series, action) => fillBand(ctx, points(series), points(upper[action]), style(action)));
+      lower.forEach((series, action) => {
+        fillBand(ctx, points(series), points(upper[action]), colours[action]);
+        ctx.setLineDash(DASHES[action]); // edges, because bands on top of each other look like one
+        for (const edge of [series, upper[action]]) line(ctx, points(edge), colours[action], 0.8);
+      });
     }
     lines.forEach((series, action) => {
       ctx.setLineDash(DASHES[action]);
-      line(ctx, points(series), style(action), 2);
+      line(ctx, points(series), colours[action], 2);
     });
     ctx.setLineDash([]);
-    result.values[agent].forEach((y, action) => dot(ctx, place(result.plays, y), style(action), ink));
+    result.values[agent].forEach((y, action) => dot(ctx, place(result.plays, y), colours[action], ink));
   });
   const heights = spread(lines.map((series) => place(0, series.at(-1))[1]), 14, box.top + 6, box.bottom - 6);
   heights.forEach((y, action) => {
     ctx.setLineDash(DASHES[action]);
-    line(ctx, [[box.right + 6, y], [box.right + 36, y]], style(action), 2);
+    line(ctx, [[box.right + 6, y], [box.right + 36, y]], colours[action], 2);
     ctx.setLineDash([]);
     text(ctx, data.action_names[agent][action], box.right + 42, y, ink, "left");
   });
@@ -234,21 +244,23 @@ function drawBar(ctx, left, top, size, now, end, ink) {
   ctx.stroke();
 }
 
-function drawCell(ctx, cell, { payoff, now, end, optimal, greedy }, ink) {
-  const { x, y, w, h } = cell, middle = x + w / 2;
-  const label = ctx.measureText(payoff).width, start = middle - (optimal ? 16 + label : label) / 2;
-  if (optimal) drawStar(ctx, start + 6, y + 0.22 * h);
-  text(ctx, payoff, optimal ? start + 16 : start, y + 0.22 * h, ink, "left");
+function drawCell(ctx, { x, y, w, h }, { payoff, now, end, optimal, greedy }, ink) {
+  if (greedy) {
+    for (const [style, width] of [["black", 4], ["white", 2]]) {
+      ctx.strokeStyle = style;
+      ctx.lineWidth = width;
+      ctx.strokeRect(x + 3, y + 3, w - 6, h - 6);
+    }
+  }
+  ctx.font = w < 56 ? FONT.replace("12px", "10px") : FONT;
+  const star = optimal ? 15 : 0, left = x + (w - star - ctx.measureText(payoff).width) / 2;
+  if (optimal) drawStar(ctx, left + 6, y + 0.22 * h);
+  text(ctx, payoff, left + star, y + 0.22 * h, ink, "left");
   if (now || end) {
-    text(ctx, now > 0 && now < 0.005 ? "< 1 %" : `${Math.floor(100 * now + 0.5)} %`, middle, y + 0.47 * h, ink);
+    text(ctx, now > 0 && now < 0.005 ? "< 1 %" : `${Math.floor(100 * now + 0.5)} %`, x + w / 2, y + 0.47 * h, ink);
     drawBar(ctx, x + 0.12 * w, y + 0.64 * h, 0.76 * w, now, end, ink);
   }
-  if (!greedy) return;
-  for (const [style, width] of [["black", 4], ["white", 2]]) {
-    ctx.strokeStyle = style;
-    ctx.lineWidth = width;
-    ctx.strokeRect(x + 3, y + 3, w - 6, h - 6);
-  }
+  ctx.font = FONT;
 }
 
 function drawPolicy({ ctx, width, height, ink }, { data, result, single }) {
@@ -279,23 +291,22 @@ function drawPolicy({ ctx, width, height, ink }, { data, result, single }) {
 
 function drawOptimal(pane, scene) {
   const { ctx, ink } = pane, { data, learner, single, runIsOptimal, result } = scene;
-  const { box, place, inside } = drawAxes(pane, scene, [-3, 103], {
-    title: "share of runs in an optimum, 95 % interval", label: "runs (%)", right: 16,
-  });
+  const title = single ? `in an optimum: run ${result.run} (dashed), share of all runs` : "share of runs in an optimum, 95 % interval";
+  const { place, inside } = drawAxes(pane, scene, [-3, 103], { title, label: "runs (%)", right: 16 });
+  const colours = lineColours(ink);
   const points = (shares) => shares.map((share, k) => place(data.snapshots[k], 100 * share));
   const shares = learner.optimal.map((n) => n / learner.runs);
   inside(() => {
-    fillBand(ctx, points(learner.intervals.map(([low]) => low)), points(learner.intervals.map(([, high]) => high)), LINES[0]);
-    line(ctx, points(shares), LINES[0], 2);
+    fillBand(ctx, points(learner.intervals.map(([low]) => low)), points(learner.intervals.map(([, high]) => high)), colours[0]);
+    line(ctx, points(shares), colours[0], 2);
     if (single) {
       const corners = points(runIsOptimal).flatMap(([x, y], k, all) => (k ? [[x, all[k - 1][1]], [x, y]] : [[x, y]]));
       ctx.setLineDash(DASHES[1]);
-      line(ctx, corners, LINES[1], 2);
+      line(ctx, corners, colours[1], 2);
       ctx.setLineDash([]);
     }
-    dot(ctx, place(result.plays, 100 * result.optimal), LINES[single ? 1 : 0], ink);
+    dot(ctx, place(result.plays, 100 * result.optimal), colours[single ? 1 : 0], ink);
   });
-  if (single) text(ctx, `dashed: run ${result.run}, in an optimum or not`, (box.left + box.right) / 2, (box.top + box.bottom) / 2, ink);
 }
 
 // --- page ----------------------------------------------------------------------------------------------------
@@ -342,8 +353,12 @@ function film(step, ended) {
   return { stop, runs: () => timer !== null, start: () => { timer = setInterval(() => step() || stop(), FRAME_MS); } };
 }
 
-const PICTURES = ["values of agent 1 over plays", "values of agent 2 over plays",
-  "greedy joint actions on the payoff table", "share of runs in an optimum over plays"];
+const PICTURES = {
+  first: "values of agent 1 over plays",
+  second: "values of agent 2 over plays",
+  policy: "greedy joint actions on the payoff table",
+  optimal: "share of runs in an optimum over plays",
+};
 
 function render({ model, el }) {
   const learners = unpackAll(model.get("data"));
@@ -361,7 +376,7 @@ function render({ model, el }) {
   const button = make("button", { type: "button", ...focusable });
   const slider = make("input", { type: "range", min: 0, max: last(), step: 1, "aria-label": "time", ...focusable });
   const time = make("output");
-  const canvases = PICTURES.map((label) => make("canvas", { role: "img", "aria-label": label }));
+  const canvases = Object.entries(PICTURES).map(([name, label]) => make("canvas", { class: name, role: "img", "aria-label": label }));
   const summary = make("p", { class: "summary", "aria-live": "polite" });
   const tables = make("div", { class: "tables" });
   root.append(

@@ -148,9 +148,9 @@ class LearningExplorer(anywidget.AnyWidget):
             low, high = r["interval"]
             share, each = _percent(r["shares"][a][b]), " each" if len(r["greedy"]) > 1 else ""
             ties = self._chosen.study.tied
-            tied = f" In {ties} of them an agent's choice is then a tie, broken at random." if ties else ""
+            tied = f" In {ties} of the runs an agent's choice is then a tie, broken at random." if ties else ""
             return (
-                f"{start}, all {runs} runs: {_percent(r['optimal'])} greedily choose an optimum "
+                f"{start}, all {runs} runs: the greedy joint action is an optimum in {_percent(r['optimal'])} "
                 f"(95 % interval {_percent(low)} to {_percent(high)}). "
                 f"Most common greedy joint action {greedy}: {share} of the runs{each}. "
                 f"At the end: {self._ends()}.{tied}"
@@ -237,10 +237,13 @@ class LearningExplorer(anywidget.AnyWidget):
         curves = {name: [(x, study.history[:, r, agent, action]) for r in numbers] for action, name in enumerate(names)}
         plots.plot_learning_curves(curves, ylabel=f"value $Q_{agent + 1}$", xlabel="plays", ax=ax)
         handles = ax.get_legend_handles_labels()[0]
-        ax.legend(handles, names, title="action", loc="center left", bbox_to_anchor=(1, 0.5))
+        _legend_below(ax, handles, names)
         ax.axvline(self._snapshots[self.snapshot], color="black", linewidth=1)
         ax.set(xlim=(0, x[-1]), ylim=self.data["limits"])
-        ax.set_title(f"agent {agent + 1}: " + (f"values in run {numbers[0]}" if one else "median value, quartiles"))
+        ax.set_title(
+            f"agent {agent + 1}: "
+            + (f"values in run {numbers[0]}" if one else "median value of each action, quartiles")
+        )
 
     def _draw_policy(self, ax: Axes) -> None:
         payoff, result = self._game.payoff, self.result()
@@ -258,11 +261,14 @@ class LearningExplorer(anywidget.AnyWidget):
                 ax.add_patch(Rectangle((b - 0.4, a + 0.2), 0.8, 0.14, fill=False, edgecolor=ink))
                 ax.add_patch(Rectangle((b - 0.4, a + 0.2), 0.8 * now, 0.14, facecolor="white", edgecolor="black"))
                 ax.plot(b - 0.4 + 0.8 * end, a + 0.39, "^", color="white", markeredgecolor="black", markersize=7)
+        for a, b in result["greedy"]:
+            for colour, width in (("black", 4.5), ("white", 2)):
+                ax.add_patch(Rectangle((b - 0.46, a - 0.46), 0.92, 0.92, fill=False, edgecolor=colour, linewidth=width))
         ax.set_xticks(range(m2), plots.action_names(m2))
         ax.set_yticks(range(m1), plots.action_names(m1))
-        ax.set(xlabel="action of agent 2", ylabel="action of agent 1")
-        what = "the run's" if self.view == "one run" else "share of runs by"
-        ax.set_title(f"{what} greedy joint action (▲ at the end, ★ optimum)")
+        ax.set(xlabel="action of agent 2\n★ optimum, bar: share now, △ share at the end", ylabel="action of agent 1")
+        one = f"greedy joint action of run {result['run']}"
+        ax.set_title(one if self.view == "one run" else "share of runs by greedy joint action")
         cast("Figure", ax.figure).colorbar(image, ax=ax, label="payoff")
 
     def _draw_share(self, ax: Axes) -> None:
@@ -278,8 +284,14 @@ class LearningExplorer(anywidget.AnyWidget):
         ax.axvline(x[self.snapshot], color="black", linewidth=1)
         ax.set(xlim=(0, x[-1]), ylim=(-3, 103), xlabel="plays", ylabel="runs in an optimum (%)")
         ax.set_title("share of runs whose greedy joint action is optimal")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
+        _legend_below(ax, *ax.get_legend_handles_labels())
         ax.grid(alpha=0.3)
+
+
+def _legend_below(ax: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    legend = ax.legend(handles, labels, ncols=len(labels), frameon=False, handlelength=3.5, columnspacing=1)
+    legend.set_loc("upper center")
+    legend.set_bbox_to_anchor((0.5, -0.14), transform=ax.transAxes)
 
 
 def _paths(learner: _Learner) -> NDArray[np.intp]:
@@ -331,16 +343,17 @@ def _digits(game: MatrixGame) -> int:
 
 
 def _limits(game: MatrixGame, learners: Sequence[_Learner], scale: float) -> list[float]:
-    """Return the axis of values: all rewards, and the values at most as far from them as the rewards span.
+    """Return the axis of values: from the lowest to the highest that is not far from what the game can pay.
 
-    A learner may start at -1000, from where the rest would be one line.
+    A learner may start at -1000, and on an axis down to there all other lines would be one.
     """
     rewards = game.payoff if game.outcomes is None else game.outcomes
     low, high = float(rewards.min()), float(rewards.max())
     span = high - low or 1.0
     drawn = np.concatenate([x.ravel() for it in learners for x in (*it.quartiles, *it.values)]) / scale
     near = drawn[(drawn >= low - span) & (drawn <= high + span)]
-    low, high = float(near.min(initial=low)), float(near.max(initial=high))
+    if near.size:
+        low, high = float(near.min()), float(near.max())
     margin = 0.04 * (high - low) or 1.0
     return [low - margin, high + margin]
 
@@ -368,8 +381,7 @@ def _checked_index(name: str, value: Any, n: int) -> int:
 
 def _checked(studies: Mapping[str, Study]) -> tuple[MatrixGame, NDArray[np.int64]]:
     """Return the game and the snapshots that all studies share."""
-    if not isinstance(studies, Mapping) or not studies:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"studies is {studies!r}, expected at least one by name, as in {{'IQL': play(...)}}.")
+    _check_kinds(studies)
     for name, study in studies.items():
         _check_study(name, study)
     first, *others = studies
@@ -389,9 +401,19 @@ def _checked(studies: Mapping[str, Study]) -> tuple[MatrixGame, NDArray[np.int64
     return game, snapshots
 
 
+def _check_kinds(studies: object) -> None:
+    if not isinstance(studies, Mapping) or not studies:
+        what = "empty" if isinstance(studies, Mapping) else f"of type {type(studies).__name__}"
+        raise ValueError(f"studies is {what}, expected one or more by name, as in {{'IQL': play(...)}}.")
+    for name, study in cast("Mapping[object, object]", studies).items():
+        if not isinstance(name, str) or not isinstance(study, Study):
+            raise ValueError(
+                f"studies holds {name!r} of type {type(study).__name__}, expected a name and its Study, as "
+                "matrix_games.play returns it."
+            )
+
+
 def _check_study(name: str, study: Study) -> None:
-    if not isinstance(study, Study):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{name!r} is {study!r}, expected a Study, as matrix_games.play returns it.")
     sizes = study.game.n_actions
     if len(sizes) != 2 or not all(2 <= m <= 5 for m in sizes):
         raise ValueError(f"{name!r} played a game with {sizes} actions, expected two agents with 2 to 5 actions each.")
