@@ -285,8 +285,9 @@ function drawPolicy({ ctx, width, height, ink }, { data, result, single }) {
   names[1].forEach((name, b) => text(ctx, name, box.left + (b + 0.5) * w, box.bottom + 12, ink));
   text(ctx, "action of agent 2", (box.left + box.right) / 2, height - 9, ink);
   turnedText(ctx, "action of agent 1", 9, (box.top + box.bottom) / 2, ink);
-  const bar = { left: box.right + 12, right: box.right + 24, top: box.top + 16, bottom: box.bottom };
-  drawColourBar(ctx, bar, ticks(low, low + range, 6), share, ink, "payoff");
+  const bar = { left: box.right + 12, right: box.right + 24, top: box.top + 20, bottom: box.bottom };
+  drawColourBar(ctx, bar, ticks(low, low + range, 6), share, ink, "");
+  text(ctx, "payoff", (bar.left + bar.right) / 2 + 4, bar.top - 15, ink); // clear of a tick at the top
 }
 
 function drawOptimal(pane, scene) {

@@ -55,9 +55,9 @@ class LearningExplorer(anywidget.AnyWidget):
     run's own), the share of runs whose greedy joint action is each cell of the payoff table, and the share of runs
     whose greedy joint action is optimal, with its 95 % Wilson interval.
 
-    All runs enter the distribution. Twelve single runs of each learner can be looked at (all of them where a study
-    has fewer): for each joint action that a run ends in, the first run that ends there, the most frequent ends
-    first; then the first of the other runs. So rare ends are seen, and a single run says nothing on frequency.
+    All runs enter the distribution. Twelve single runs of each learner can be looked at (fewer where a study has
+    fewer runs): for each joint action that a run ends in, the first run that ends there, the most frequent ends
+    first; then the first of the other runs. So rare ends are seen, and the single runs say nothing on frequency.
     Values are rounded to three or four digits of the payoffs' range.
 
     Args:
@@ -240,10 +240,8 @@ class LearningExplorer(anywidget.AnyWidget):
         _legend_below(ax, handles, names)
         ax.axvline(self._snapshots[self.snapshot], color="black", linewidth=1)
         ax.set(xlim=(0, x[-1]), ylim=self.data["limits"])
-        ax.set_title(
-            f"agent {agent + 1}: "
-            + (f"values in run {numbers[0]}" if one else "median value of each action, quartiles")
-        )
+        what = f"values in run {numbers[0]}" if one else "median value of each action, quartiles"
+        ax.set_title(f"agent {agent + 1}: {what}")
 
     def _draw_policy(self, ax: Axes) -> None:
         payoff, result = self._game.payoff, self.result()
