@@ -2,7 +2,11 @@
 
 import base64
 import json
+import time
+from pathlib import Path
+from typing import Any
 
+import pytest
 from playwright.sync_api import Error, Locator, Page
 
 # A model for pages without a kernel: the whole interface that the explorer needs.
@@ -74,3 +78,29 @@ def mount(page: Page, explorer) -> list[str]:
     page.evaluate(SHIM, [values, base64.b64encode(str(explorer._esm).encode()).decode()])
     root(page).wait_for()
     return requests
+
+
+def assert_same(answer: Any, expected: Any, name: str = "result") -> None:
+    """Assert that two nested answers have the same parts, with numbers equal up to 1e-6."""
+    if isinstance(expected, dict):
+        assert answer.keys() == expected.keys(), name
+        for key, value in expected.items():
+            assert_same(answer[key], value, f"{name}.{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(answer) == len(expected), f"{name}: {answer}, expected {expected}"
+        for i, value in enumerate(expected):
+            assert_same(answer[i], value, f"{name}[{i}]")
+    elif isinstance(expected, float):
+        assert answer == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+    else:
+        assert answer == expected, name
+
+
+def wait_for_kernel(path: Path, expected: list) -> None:
+    """Wait until the kernel has written what it saw into a file."""
+    deadline = time.monotonic() + 20
+    seen = None
+    while seen != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+        seen = json.loads(path.read_text() or "null") if path.exists() else None
+    assert seen == expected, f"the kernel saw {seen}, expected {expected}"

@@ -1,0 +1,84 @@
+// Payoff tables of two agents: numbers and joint actions in words, and heat maps. The words equal those of tables.py.
+
+import { colour, css, line, text } from "./drawing.js";
+
+export const LETTERS = "abcd";
+
+// tables.number: four digits, or 0 where the value is rounding noise beside scale; ties are rounded up.
+export function number(value, scale = 0) {
+  const size = Math.abs(value), nudged = value * (1 + 1e-9);
+  if (size <= 1e-9 * scale) return "0";
+  return size >= 1e-3 && size < 1e5 ? String(Number(nudged.toPrecision(4))) : nudged.toExponential(2);
+}
+
+export const jointName = (joint) => `(${joint.map((action) => LETTERS[action]).join(", ")})`;
+export function jointNames(joints) {
+  return joints.length <= 4 ? joints.map(jointName).join(" or ") : `one of ${joints.length} joint actions`;
+}
+export const sameTable = (p, q) => JSON.stringify(p) === JSON.stringify(q);
+
+// Where a pane shows a table of this shape with square cells: cells(a, b) is the top left corner of a cell.
+export function layOut({ width, height }, [m1, m2]) {
+  const box = { left: 38, top: 6, right: width - 6, bottom: height - 38 };
+  const side = Math.min((box.right - box.left) / m2, (box.bottom - box.top) / m1);
+  const left = box.left + (box.right - box.left - side * m2) / 2;
+  return { side, left, top: box.top, corner: (a, b) => [left + b * side, box.top + a * side] };
+}
+
+// A heat map with its numbers and axes. share maps a value to [0, 1] of the colour scale, scale is the payoffs' range, and
+// orders say which action stands in which row and column.
+export function drawTable(pane, table, { share, scale, orders }) {
+  const { ctx, width, height, ink } = pane, shape = [table.length, table[0].length], place = layOut(pane, shape);
+  const [rows, columns] = orders || shape.map((m) => [...LETTERS.slice(0, m)].map((_, k) => k));
+  ctx.clearRect(0, 0, width, height);
+  rows.forEach((action, a) => columns.forEach((other, b) => {
+    const [x, y] = place.corner(a, b), value = table[action][other];
+    ctx.fillStyle = css(colour(share(value)));
+    ctx.fillRect(x, y, place.side + 0.5, place.side + 0.5);
+    const words = number(value, scale), wide = ctx.measureText(words).width;
+    ctx.save();
+    ctx.translate(x + place.side / 2, y + place.side / 2);
+    ctx.scale(...Array(2).fill(Math.min(1, (place.side - 10) / wide)));
+    text(ctx, words, 0, 0.5, share(value) < 0.5 ? "white" : "black");
+    ctx.restore();
+  }));
+  const bottom = place.top + shape[0] * place.side, middle = place.left + (shape[1] * place.side) / 2;
+  rows.forEach((action, a) => text(ctx, LETTERS[action], place.left - 10, place.corner(a, 0)[1] + place.side / 2, ink));
+  columns.forEach((action, b) => text(ctx, LETTERS[action], place.corner(0, b)[0] + place.side / 2, bottom + 11, ink));
+  text(ctx, "agent 2", middle, bottom + 28, ink);
+  ctx.save();
+  ctx.translate(place.left - 27, (place.top + bottom) / 2);
+  ctx.rotate(-Math.PI / 2);
+  text(ctx, "agent 1", 0, 0, ink);
+  ctx.restore();
+  return place;
+}
+
+// White on black along the edge of some cells of a table that drawTable has placed.
+export function outline(ctx, [x, y], width, height, dashes = []) {
+  for (const [style, thickness] of [["black", 4.5], ["white", 2]]) {
+    if (style === "white") ctx.setLineDash(dashes);
+    const [l, t, r, b] = [x + 3, y + 3, x + width - 3, y + height - 3];
+    line(ctx, [[l, t], [r, t], [r, b], [l, b], [l, t], [r, t]], style, thickness);
+  }
+  ctx.setLineDash([]);
+}
+
+export function drawStar(ctx, [x, y], radius) {
+  ctx.beginPath();
+  for (let k = 0; k < 10; k++) {
+    const r = k % 2 ? 0.42 * radius : radius, angle = (k * Math.PI) / 5 - Math.PI / 2;
+    ctx.lineTo(x + r * Math.cos(angle), y + r * Math.sin(angle));
+  }
+  ctx.closePath();
+  ctx.fillStyle = "white";
+  ctx.fill();
+  ctx.strokeStyle = "black";
+  ctx.lineWidth = 1.2;
+  ctx.stroke();
+}
+
+// The table in one sentence, for those who cannot see the picture.
+export function tableInWords(table, scale) {
+  return table.map((row, a) => `row ${LETTERS[a]}: ${row.map((value) => number(value, scale)).join(", ")}`).join("; ");
+}
