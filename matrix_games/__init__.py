@@ -1,6 +1,19 @@
 """Cooperative matrix games, the exact best fit of every value class, and tabular learners."""
 
-from matrix_games.deciding import greedy_of, is_additive, is_igm, is_monotone, is_supermodular
+from matrix_games.deciding import (
+    AdditiveVerdict,
+    IgmVerdict,
+    Minor,
+    MonotoneVerdict,
+    Rung,
+    SupermodularVerdict,
+    greedy_of,
+    is_additive,
+    is_igm,
+    is_monotone,
+    is_supermodular,
+    lowest_rung,
+)
 from matrix_games.factorisation import Fit, additive_fit, monotone_fit, supermodular_fit
 from matrix_games.games import (
     Catalogue,
@@ -32,6 +45,7 @@ from matrix_games.learners import (
 )
 
 __all__ = [
+    "AdditiveVerdict",
     "Boltzmann",
     "Catalogue",
     "DistributedQ",
@@ -40,14 +54,19 @@ __all__ = [
     "Fit",
     "FrequencyMaximumQ",
     "HystereticQ",
+    "IgmVerdict",
     "IndependentQ",
     "JointQ",
     "Learner",
     "LenientQ",
     "LockedDistributedQ",
     "MatrixGame",
+    "Minor",
+    "MonotoneVerdict",
     "OwnTemperature",
+    "Rung",
     "Study",
+    "SupermodularVerdict",
     "UnknownGameError",
     "additive_fit",
     "catalogue",
@@ -58,6 +77,7 @@ __all__ = [
     "is_igm",
     "is_monotone",
     "is_supermodular",
+    "lowest_rung",
     "monotone_fit",
     "penalty",
     "platonia_like",

@@ -156,7 +156,7 @@ def supermodular_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None =
 class _Union:
     """A class of tables that is a union of cones, one for each tuple of action orders."""
 
-    belongs: Callable[[Array, float], bool]
+    belongs: Callable[[Array, float], object]  # truthy where the table is in the class
     project: Project
     exact_up_to: dict[int, int]  # number of agents -> largest number of actions for which every order is tried
     hints: Callable[[Array, Array], list[Array]]  # values, weights -> tables whose orders start the local search
