@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Error, Locator, Page
+
+from qmix_edu.widgets.modules import esm
 
 # A model for pages without a kernel: the whole interface that the explorer needs.
 SHIM = """
@@ -35,6 +38,13 @@ WATCH = """
   window.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
   new MutationObserver(() => window.delays.push(performance.now() - pressed))
     .observe(root, { attributeFilter: ["data-redraws"] });
+}
+"""
+# What a key must not change in a notebook: which cell is active, and the kinds of the cells.
+NOTEBOOK_STATE = """
+() => {
+  const notebook = jupyterapp.shell.currentWidget.content;
+  return [notebook.activeCellIndex, notebook.widgets.map((cell) => cell.model.type)];
 }
 """
 
@@ -104,3 +114,31 @@ def wait_for_kernel(path: Path, expected: list) -> None:
         time.sleep(0.1)
         seen = json.loads(path.read_text() or "null") if path.exists() else None
     assert seen == expected, f"the kernel saw {seen}, expected {expected}"
+
+
+# --- payoff tables --------------------------------------------------------------------------------
+
+
+def cell(page: Page, a: str, b: str) -> Locator:
+    """Return the input of one payoff."""
+    return root(page).get_by_label(f"payoff of ({a}, {b})", exact=True)
+
+
+def imported(page: Page, name: str, function: str, arguments: list) -> list:
+    """Call a function of one of the JavaScript files with each of the arguments."""
+    source = base64.b64encode(f"{esm(name)}\nexport {{ {function} }};".encode()).decode()
+    call = "([url, all]) => import(url).then((m) => all.map((a) => m.NAME(...a)))".replace("NAME", function)
+    return page.evaluate(call, [f"data:text/javascript;base64,{source}", arguments])
+
+
+def random_table(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Draw normal payoffs, or integers with many ties."""
+    levels = int(rng.integers(2, 7))
+    return rng.normal(0, 10, shape) if rng.random() < 0.4 else rng.integers(levels, size=shape) - levels // 2 + 0.0
+
+
+def typed_payoffs(page: Page) -> list[list[float]]:
+    """Return the numbers in the cells of the table."""
+    rows = root(page).locator(".editor tr:has(input)")
+    typed = rows.evaluate_all("rows => rows.map((row) => [...row.querySelectorAll('input')].map((i) => i.value))")
+    return [[float(value.replace("−", "-")) for value in row] for row in typed]

@@ -1,7 +1,7 @@
-"""The ladder explorer: the lowest of the classes additive, supermodular, monotone, any that holds a payoff table, and why.
+"""The ladder explorer: which of the classes additive, supermodular, monotone hold a payoff table, and why.
 
-``ladder.js`` and ``deciding.js`` decide and draw in the browser; ``LadderExplorer.result`` decides with ``matrix_games``,
-and ``LadderExplorer.figure`` draws the same certificates with matplotlib where no browser runs.
+``ladder.js`` and ``deciding.js`` decide and draw in the browser; ``LadderExplorer.result`` decides with
+``matrix_games``, and ``LadderExplorer.figure`` draws the same certificates with matplotlib where no browser runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyArrowPatch, Rectangle
 from numpy.typing import ArrayLike
 
 from matrix_games import MatrixGame, Minor, catalogue, is_additive, is_monotone, is_supermodular, lowest_rung
@@ -24,7 +24,7 @@ from qmix_edu.widgets.tables import TableExplorer, joint_name, number, small_gam
 
 _CLASSES = ("additive", "supermodular", "monotone")
 _EXAMPLES: dict[str, MatrixGame | ArrayLike] = {
-    "additive: a sum": [[0, 1, 3], [2, 3, 5], [3, 4, 6]],
+    "additive: a sum": [[0, 1, 2], [1, 2, 3], [2, 3, 4]],
     "supermodular: two-step-2b": catalogue["two-step-2b"],
     "monotone: threshold": [[0, 0, 1], [0, 1, 1], [1, 1, 1]],
     "any: qtran": catalogue["qtran"],
@@ -32,10 +32,10 @@ _EXAMPLES: dict[str, MatrixGame | ArrayLike] = {
 
 
 class LadderExplorer(TableExplorer):
-    """A payoff table and the rungs of the ladder additive, supermodular, monotone, any that hold it, each with its reason.
+    """A payoff table on the ladder additive, supermodular, monotone, any: the rungs that hold it, with reasons.
 
-    A class that fails shows a counterexample in the table: four entries whose mixed difference is wrong, or two actions
-    that cannot be compared. A class that holds shows the actions in its order.
+    A class that fails shows a counterexample in the table: four entries whose mixed difference is wrong, or two
+    actions that cannot be compared. A class that holds shows the actions in its order.
 
     Args:
         payoff: a game or a table of two agents with 2 to 4 actions each.
@@ -55,7 +55,8 @@ class LadderExplorer(TableExplorer):
 
     def result(self) -> dict[str, Any]:
         """Return the verdicts that the picture shows; the browser writes the same into ``data-result``."""
-        additive, supermodular, monotone = (decide(self.payoff) for decide in (is_additive, is_supermodular, is_monotone))
+        additive, supermodular = is_additive(self.payoff), is_supermodular(self.payoff)
+        monotone = is_monotone(self.payoff)
         utilities = None if additive.utilities is None else [u.tolist() for u in additive.utilities]
         return {
             "payoff": self.payoff,
@@ -99,7 +100,8 @@ class LadderExplorer(TableExplorer):
         _draw_ladder(axes[0], r["rung"])
         for ax, name in zip(axes[1:], _CLASSES, strict=True):
             _draw_certificate(ax, np.asarray(self.payoff), r[name], r["monotone"], orders)
-            ax.set_title(f"{name}: {'yes' if r[name]['holds'] else 'no'}\n{sums[name]}", fontsize=9)
+            sums_in_lines = sums[name].replace(" = ", "\n= ", 1).replace("; ", ";\n")
+            ax.set_title(f"{name}: {'yes' if r[name]['holds'] else 'no'}\n{sums_in_lines}", fontsize=9)
         figure.colorbar(axes[3].images[0], ax=axes[3], label="payoff", shrink=0.8)
         figure.suptitle(self.summary().replace(". ", ".\n"), fontsize=10)
         return figure
@@ -172,7 +174,9 @@ def _draw_certificate(
     for (a, b), sign in _corners(verdict["minor"]).items() if verdict.get("minor") else ():
         row, column = places[0][a], places[1][b]
         for colour, width in (("black", 4.5), ("white", 2)):
-            ax.add_patch(Rectangle((column - 0.45, row - 0.45), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=width))
+            ax.add_patch(
+                Rectangle((column - 0.45, row - 0.45), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=width)
+            )
         box = {"boxstyle": "circle,pad=0.1", "facecolor": "white"}
         ax.text(column - 0.28, row - 0.28, sign, ha="center", va="center", weight="bold", color="black", bbox=box)
     if "minor" not in verdict or (not verdict["holds"] and not verdict["minor"]):
@@ -189,7 +193,7 @@ def _draw_comparisons(ax: Axes, monotone: dict[str, Any], places: list[dict[int,
     for k, better in enumerate(monotone["witnesses"] or ()):
         worse = list(better)
         worse[monotone["agent"]] = monotone["actions"][1 - k]
-        ends = [(places[1][b], places[0][a]) for a, b in (better, worse)]
-        for colour, width in (("black", 5), ("white", 2.5)):
-            style = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "shrinkA": 14, "shrinkB": 14}
-            ax.annotate("", xy=ends[0], xytext=ends[1], arrowprops=style)
+        beside = (0, 0.3) if monotone["agent"] else (0.3, 0)  # off the numbers
+        tip, tail = ((places[1][b] + beside[0], places[0][a] + beside[1]) for a, b in (better, worse))
+        style = "simple,head_width=12,head_length=10,tail_width=3"
+        ax.add_patch(FancyArrowPatch(tail, tip, arrowstyle=style, facecolor="white", edgecolor="black"))

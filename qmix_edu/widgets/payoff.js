@@ -1,10 +1,10 @@
 // A payoff table beside its best additive, supermodular and monotone fits. Needs a model with get, set, on, off and
 // save_changes, and nothing else. The numbers and words equal those of payoff.py.
 
-import { drawColourBar, focusable, make, prepare, redrawClock, ticks, whenLooksChange } from "./drawing.js";
+import { focusable, make, prepare, redrawClock, whenLooksChange } from "./drawing.js";
 import { payoffEditor } from "./editor.js";
 import { fits, greedyIn } from "./fits.js";
-import { drawStar, drawTable, jointName, jointNames, number, outline, tableInWords } from "./tables.js";
+import { colourScale, drawStar, drawTable, jointName, jointNames, makeBar, number, outline, tableInWords } from "./tables.js";
 
 const CLASSES = ["additive", "supermodular", "monotone"];
 
@@ -63,7 +63,7 @@ function makePane(title) {
 }
 
 function render({ model, el }) {
-  const root = make("div", { class: "qmix-explorer qmix-payoff" });
+  const root = make("div", { class: "qmix-explorer qmix-tables qmix-payoff" });
   const act = redrawClock(root), editor = payoffEditor(model, act);
   const choose = (event, name, value) => act(event, () => {
     model.set(name, value);
@@ -76,7 +76,7 @@ function render({ model, el }) {
   centreSelect.addEventListener("change", (event) => choose(event, "centre", centreSelect.value.split(",").map(Number)));
 
   const truth = makePane("payoff (the truth)"), panes = Object.fromEntries(CLASSES.map((name) => [name, makePane(`${name} fit`)]));
-  const bar = make("canvas", { role: "img", class: "bar", "aria-label": "colour bar of the values" });
+  const bar = makeBar("value");
   for (const name of CLASSES.slice(1)) {
     const next = make("button", { type: "button", ...focusable });
     const turn = (event, step) => {
@@ -99,7 +99,7 @@ function render({ model, el }) {
     editor.node,
     make("div", { class: "controls" },
       make("label", {}, "data: uniform ", slider, " greedy"), epsilonText, make("label", {}, "around ", centreSelect)),
-    make("div", { class: "panes" }, truth.node, ...CLASSES.map((name) => panes[name].node), make("div", { class: "scale" }, make("div", { class: "title" }, "value"), bar)),
+    make("div", { class: "panes" }, truth.node, ...CLASSES.map((name) => panes[name].node), bar.node),
     make("p", { class: "key" }, "framed: greedy joint action of the fit, in the truth the best payoff   ★ best payoff"),
     summary);
   el.append(root);
@@ -109,20 +109,16 @@ function render({ model, el }) {
     const ink = getComputedStyle(root).color, { result, span } = scene;
     const drawn = { truth: result.payoff };
     for (const name of CLASSES) drawn[name] = result.fits[name].solutions[result.fits[name].shown];
-    const values = Object.values(drawn).flat(2), low = Math.min(...values), high = Math.max(...values);
-    const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
+    const colours = colourScale(Object.values(drawn));
     for (const [name, table] of Object.entries(drawn)) {
       const pane = prepare((panes[name] || truth).canvas, ink);
       if (!pane) continue;
-      const { side, corner } = drawTable(pane, table, { share, scale: span });
+      const { side, corner } = drawTable(pane, table, { share: colours.share, scale: span });
       const framed = name === "truth" ? result.optimum : result.fits[name].shown_greedy;
       for (const [a, b] of framed) outline(pane.ctx, corner(a, b), side, side);
       for (const [a, b] of result.optimum) drawStar(pane.ctx, corner(a, b).map((x) => x + 10), Math.min(6, side / 8));
     }
-    const pane = prepare(bar, ink);
-    if (!pane) return;
-    pane.ctx.clearRect(0, 0, pane.width, pane.height);
-    drawColourBar(pane.ctx, { left: 4, right: 18, top: 8, bottom: pane.height - 8 }, ticks(low, high, 5), share, ink, "");
+    bar.draw(colours, ink);
   };
   const refresh = () => {
     scene = compute(model);

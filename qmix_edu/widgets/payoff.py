@@ -134,7 +134,7 @@ class PayoffExplorer(TableExplorer):
         noise = 1e-9 * float(np.ptp(self.payoff))
         solutions = {name: np.asarray(fit["solutions"][fit["shown"]]) for name, fit in fits.items()}
         tables = {name: np.where(np.abs(table) <= noise, 0.0, table) for name, table in solutions.items()}
-        greedy = {name: fit["shown_greedy"] for name, fit in fits.items()}
+        greedy = {name: [(a, b) for a, b in fit["shown_greedy"]] for name, fit in fits.items()}
         figure, axes = plt.subplots(1, 4, figsize=(12, 4.4), layout="constrained")
         plots.plot_fits(self.payoff, tables, greedy, weights=self._weights(), axes=list(axes))
         figure.suptitle(self.summary().replace(". ", ".\n"), fontsize=10)
@@ -144,8 +144,8 @@ class PayoffExplorer(TableExplorer):
         return [min(action, size - 1) for action, size in zip(self.centre, np.shape(self.payoff), strict=True)]
 
     def _weights(self) -> Array:
-        m1, m2 = np.shape(self.payoff)
-        return epsilon_greedy_weights((m1, m2), self.epsilon, self._centre())
+        shape = (len(self.payoff), len(self.payoff[0]))
+        return epsilon_greedy_weights(shape, self.epsilon, self._centre())
 
     def _described(self, name: str, fit: Fit) -> dict[str, Any]:
         table = np.asarray(self.payoff)

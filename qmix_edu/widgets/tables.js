@@ -1,6 +1,6 @@
 // Payoff tables of two agents: numbers and joint actions in words, and heat maps. The words equal those of tables.py.
 
-import { colour, css, line, text } from "./drawing.js";
+import { colour, css, drawColourBar, line, make, prepare, text, ticks } from "./drawing.js";
 
 export const LETTERS = "abcd";
 
@@ -26,8 +26,8 @@ export function layOut({ width, height }, [m1, m2]) {
 }
 
 // A heat map with its numbers and axes. share maps a value to [0, 1] of the colour scale, scale is the payoffs' range, and
-// orders say which action stands in which row and column.
-export function drawTable(pane, table, { share, scale, orders }) {
+// orders say which action stands in which row and column; sorted says that these go from worst to best.
+export function drawTable(pane, table, { share, scale, orders, sorted = false }) {
   const { ctx, width, height, ink } = pane, shape = [table.length, table[0].length], place = layOut(pane, shape);
   const [rows, columns] = orders || shape.map((m) => [...LETTERS.slice(0, m)].map((_, k) => k));
   ctx.clearRect(0, 0, width, height);
@@ -45,11 +45,11 @@ export function drawTable(pane, table, { share, scale, orders }) {
   const bottom = place.top + shape[0] * place.side, middle = place.left + (shape[1] * place.side) / 2;
   rows.forEach((action, a) => text(ctx, LETTERS[action], place.left - 10, place.corner(a, 0)[1] + place.side / 2, ink));
   columns.forEach((action, b) => text(ctx, LETTERS[action], place.corner(0, b)[0] + place.side / 2, bottom + 11, ink));
-  text(ctx, "agent 2", middle, bottom + 28, ink);
+  text(ctx, sorted ? "agent 2: worse → better" : "agent 2", middle, bottom + 28, ink);
   ctx.save();
   ctx.translate(place.left - 27, (place.top + bottom) / 2);
   ctx.rotate(-Math.PI / 2);
-  text(ctx, "agent 1", 0, 0, ink);
+  text(ctx, sorted ? "agent 1: better ← worse" : "agent 1", 0, 0, ink);
   ctx.restore();
   return place;
 }
@@ -76,6 +76,24 @@ export function drawStar(ctx, [x, y], radius) {
   ctx.strokeStyle = "black";
   ctx.lineWidth = 1.2;
   ctx.stroke();
+}
+
+// One colour scale for some tables: the share of a value between the lowest and the highest of them.
+export function colourScale(tables) {
+  const values = tables.flat(2), low = Math.min(...values), high = Math.max(...values);
+  return { low, high, share: (value) => (high > low ? (value - low) / (high - low) : 0.5) };
+}
+
+export function makeBar(title) {
+  const canvas = make("canvas", { role: "img", "aria-label": `colour bar: ${title}` });
+  const node = make("div", { class: "scale" }, make("div", { class: "title" }, title), canvas);
+  const draw = ({ low, high, share }, ink) => {
+    const pane = prepare(canvas, ink);
+    if (!pane) return;
+    pane.ctx.clearRect(0, 0, pane.width, pane.height);
+    drawColourBar(pane.ctx, { left: 4, right: 18, top: 8, bottom: pane.height - 8 }, ticks(low, high, 5), share, ink, "");
+  };
+  return { node, draw };
 }
 
 // The table in one sentence, for those who cannot see the picture.

@@ -62,7 +62,8 @@ def checked_payoff(payoff: MatrixGame | ArrayLike) -> Table:
     if len(wrong):
         place = tuple(int(i) for i in wrong[0])
         raise ValueError(
-            f"payoff is {table[place]:g} at {place}, expected 0 or a size from {_SMALLEST:g} to {_LARGEST:g}; rescale it."
+            f"payoff is {table[place]:g} at {place}, expected 0 or a size from {_SMALLEST:g} to {_LARGEST:g}; "
+            "rescale the payoffs."
         )
     return table.tolist()
 

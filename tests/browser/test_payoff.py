@@ -1,17 +1,28 @@
 """The payoff explorer in a real browser: what it shows must be what Python computes."""
 
-import base64
-import json
 import statistics
 
 import numpy as np
 import pytest
-from explorers import WATCH, assert_same, mount, pixels, press, root, shown, wait_for_kernel
+from explorers import (
+    NOTEBOOK_STATE,
+    WATCH,
+    assert_same,
+    cell,
+    imported,
+    mount,
+    pixels,
+    press,
+    random_table,
+    root,
+    shown,
+    typed_payoffs,
+    wait_for_kernel,
+)
 from playwright.sync_api import Page
 
 from matrix_games import additive_fit, catalogue, monotone_fit, supermodular_fit
 from qmix_edu.widgets import PayoffExplorer
-from qmix_edu.widgets.modules import esm
 from qmix_edu.widgets.tables import number, small_games
 
 pytestmark = pytest.mark.browser
@@ -20,8 +31,8 @@ SHOWS = "from qmix_edu.widgets import PayoffExplorer\nexplorer = PayoffExplorer(
 # What the kernel learns of the controls goes into a file.
 RECORDS = """
 import json, pathlib
-seen = lambda _: pathlib.Path("payoff.json").write_text(json.dumps([explorer.payoff, explorer.epsilon, explorer.centre]))
-explorer.observe(seen)
+made = lambda: [explorer.payoff, explorer.epsilon, explorer.centre]
+explorer.observe(lambda _: pathlib.Path("payoff.json").write_text(json.dumps(made())))
 """
 QTRAN = catalogue["qtran"].payoff.tolist()
 
@@ -29,25 +40,7 @@ QTRAN = catalogue["qtran"].payoff.tolist()
 def assert_equals_python(page: Page, twin: PayoffExplorer) -> None:
     assert_same(shown(page), twin.result())
     assert root(page).locator(".summary").inner_text() == twin.summary()
-    typed = root(page).locator(".editor input").evaluate_all("all => all.map((input) => input.value)")
-    assert [float(value.replace("−", "-")) for value in typed] == [value for row in twin.payoff for value in row]
-
-
-def cell(page: Page, a: str, b: str):
-    return root(page).get_by_label(f"payoff of ({a}, {b})", exact=True)
-
-
-def imported(page: Page, name: str, function: str, arguments: list) -> list:
-    """Call a function of one of the JavaScript files with each of the arguments."""
-    source = base64.b64encode(f"{esm(name)}\nexport {{ {function} }};".encode()).decode()
-    call = "([source, name, all]) => import(`data:text/javascript;base64,${source}`).then((m) => all.map((a) => m[name](...a)))"
-    return page.evaluate(call, [source, function, arguments])
-
-
-def random_table(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Draw normal payoffs, or integers with many ties."""
-    levels = int(rng.integers(2, 7))
-    return rng.normal(0, 10, shape) if rng.random() < 0.4 else rng.integers(levels, size=shape) - levels // 2 + 0.0
+    assert typed_payoffs(page) == twin.payoff
 
 
 @pytest.fixture
@@ -72,9 +65,8 @@ def notebook(page: Page, lab):
 def test_in_jupyterlab_what_is_typed_equals_python_and_reaches_the_kernel(notebook: Page, lab):
     twin = PayoffExplorer()
     assert_equals_python(notebook, twin)
-    notebook_state = "[n => [n.activeCellIndex, n.widgets.map((c) => c.model.type)]][0](jupyterapp.shell.currentWidget.content)"
     cell(notebook, "a", "b").focus()
-    before = notebook.evaluate(notebook_state)
+    before = notebook.evaluate(NOTEBOOK_STATE)
     notebook.keyboard.press("Control+A")
     notebook.keyboard.type("-2.5")
     press(notebook, cell(notebook, "b", "b"), "ArrowUp")
@@ -85,7 +77,7 @@ def test_in_jupyterlab_what_is_typed_equals_python_and_reaches_the_kernel(notebo
     twin.epsilon, twin.centre = 0.05, [0, 1]
     assert_equals_python(notebook, twin)
     wait_for_kernel(lab.root / "payoff.json", [twin.payoff, 0.05, [0, 1]])
-    assert notebook.evaluate(notebook_state) == before
+    assert notebook.evaluate(NOTEBOOK_STATE) == before
     reachable = root(notebook).locator("input, select, button, a, [tabindex]")
     assert reachable.count() == 9 + 3 + 2 + 2
     assert reachable.evaluate_all("all => all.every((e) => 'lmSuppressShortcuts' in e.dataset)")
@@ -122,7 +114,24 @@ def test_fits_equal_python_under_any_weights(page: Page):
 
 def test_numbers_are_written_as_in_python(page: Page):
     rng = np.random.default_rng(2)
-    values = [0.0, -0.0, 1.0, 12.5, 1.0625, -1.0625, 0.001, 0.00099999, 99999.0, 99999.96, 1e5, -1e9, 1e-9, 1 / 3, 1e-17, 2.5e17]
+    values = [
+        0.0,
+        -0.0,
+        1.0,
+        12.5,
+        1.0625,
+        -1.0625,
+        0.001,
+        0.00099999,
+        99999.0,
+        99999.96,
+        1e5,
+        -1e9,
+        1e-9,
+        1 / 3,
+        1e-17,
+        2.5e17,
+    ]
     values += (rng.choice([-1, 1], 100) * 10 ** rng.uniform(-9, 9, 100)).tolist()
     values += (rng.integers(-1000, 1000, 100) / 2.0 ** rng.integers(0, 12, 100)).tolist()
     calls = [[value, scale] for value in values for scale in (0.0, 1.0, 100.0)]
@@ -299,4 +308,3 @@ def test_dark_pages_repaint_the_axes_and_narrow_ones_stack(plain):
     assert page.evaluate("document.documentElement.scrollWidth") <= 340
     maps = [c.bounding_box() for c in root(page).locator("canvas").all()]
     assert maps[2]["y"] >= maps[0]["y"] + maps[0]["height"]
-    assert json.dumps(shown(page)["payoff"]) == json.dumps([[int(x) for x in row] for row in QTRAN])
