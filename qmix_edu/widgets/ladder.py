@@ -184,8 +184,8 @@ def _draw_certificate(
     letters = plots.action_names(4)
     ax.set_yticks(range(len(orders[0])), [letters[a] for a in orders[0]])
     ax.set_xticks(range(len(orders[1])), [letters[a] for a in orders[1]])
-    sorted_words = (": better ← worse", ": worse → better") if monotone["holds"] else ("", "")
-    ax.set(ylabel=f"agent 1{sorted_words[0]}", xlabel=f"agent 2{sorted_words[1]}")
+    upright, level = ("← agent 1, rising", "agent 2, rising →") if monotone["holds"] else ("agent 1", "agent 2")
+    ax.set(ylabel=upright, xlabel=level)
 
 
 def _draw_comparisons(ax: Axes, monotone: dict[str, Any], places: list[dict[int, int]]) -> None:

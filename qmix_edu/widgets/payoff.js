@@ -116,7 +116,8 @@ function render({ model, el }) {
       const { side, corner } = drawTable(pane, table, { share: colours.share, scale: span });
       const framed = name === "truth" ? result.optimum : result.fits[name].shown_greedy;
       for (const [a, b] of framed) outline(pane.ctx, corner(a, b), side, side);
-      for (const [a, b] of result.optimum) drawStar(pane.ctx, corner(a, b).map((x) => x + 10), Math.min(6, side / 8));
+      const radius = Math.min(6, side / 8);
+      for (const [a, b] of result.optimum) drawStar(pane.ctx, corner(a, b).map((x) => x + radius + 4), radius);
     }
     bar.draw(colours, ink);
   };
