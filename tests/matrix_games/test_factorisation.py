@@ -223,8 +223,8 @@ def constraints(shape, increasing_differences):
 def best_by_quadprog(payoff, weights, increasing_differences):
     rows = constraints(payoff.shape, increasing_differences)
     solved = []
-    for orders in product(*[permutations(range(size)) for size in payoff.shape]):
-        where = np.ix_(*orders)
+    for each in product(*[permutations(range(size)) for size in payoff.shape]):
+        where = np.ix_(*each)
         target, w = payoff[where].ravel(), weights[where].ravel()
         answer = quadprog.solve_qp(np.diag(w), w * target, rows.T, np.zeros(len(rows)))[0]
         table = np.empty(payoff.shape)
