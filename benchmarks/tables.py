@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
-MODULES = ("fit_tables", "data_tables", "learner_tables")
+MODULES = ("fit_tables", "matrix_game_costs", "data_tables", "learner_tables")
 
 
 def gathered() -> dict[str, Callable[[], str]]:
