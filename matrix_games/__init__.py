@@ -25,16 +25,19 @@ from matrix_games.learners import (
     Learner,
     LenientQ,
     LockedDistributedQ,
+    NegativeUpdateIntervals,
     OwnTemperature,
     Study,
     play,
     wilson_interval,
 )
+from matrix_games.stochastic_games import EpisodeStudy, StochasticGame, play_episodes, ro3_like, two_step_game
 
 __all__ = [
     "Boltzmann",
     "Catalogue",
     "DistributedQ",
+    "EpisodeStudy",
     "EpsilonGreedy",
     "Exploration",
     "Fit",
@@ -46,7 +49,9 @@ __all__ = [
     "LenientQ",
     "LockedDistributedQ",
     "MatrixGame",
+    "NegativeUpdateIntervals",
     "OwnTemperature",
+    "StochasticGame",
     "Study",
     "UnknownGameError",
     "additive_fit",
@@ -62,7 +67,10 @@ __all__ = [
     "penalty",
     "platonia_like",
     "play",
+    "play_episodes",
+    "ro3_like",
     "supermodular_fit",
+    "two_step_game",
     "uniform_game",
     "wilson_interval",
 ]
