@@ -186,7 +186,7 @@ def test_joint_q_reaches_the_solution_of_the_two_step_game():
 
 
 def test_exploring_iql_ends_at_its_fixed_point_of_the_two_step_game():
-    explore = {"runs": 800, "steps": 1200, "exploration": ALWAYS_RANDOM}
+    explore = {"runs": 400, "steps": 2400, "exploration": ALWAYS_RANDOM}
     values = play_episodes(two_step_game(), IndependentQ(alpha=0.05), rng=rng(), **explore).values
     means, error = values.mean(axis=0), values.std(axis=0) / np.sqrt(500)
     both = 0.99 * (7 + 4.5) / 2
