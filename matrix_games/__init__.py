@@ -38,6 +38,7 @@ from matrix_games.learners import (
     Learner,
     LenientQ,
     LockedDistributedQ,
+    NegativeUpdateIntervals,
     OwnTemperature,
     Study,
     play,
@@ -65,6 +66,7 @@ from matrix_games.sampling import (
     largest_stable_epsilon,
     stability,
 )
+from matrix_games.stochastic_games import EpisodeStudy, StochasticGame, play_episodes, ro3_like, two_step_game
 from matrix_games.weighted import Recovery, alpha_of_recovery, central_fit, optimistic_fit, standing_of_optimum
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "Catalogue",
     "ClassStudy",
     "DistributedQ",
+    "EpisodeStudy",
     "EpsilonGreedy",
     "Exploration",
     "Fit",
@@ -88,12 +91,14 @@ __all__ = [
     "MatrixGame",
     "Minor",
     "MonotoneVerdict",
+    "NegativeUpdateIntervals",
     "OwnTemperature",
     "PayoffLaw",
     "RandomGameStudy",
     "Recovery",
     "Rung",
     "Sampling",
+    "StochasticGame",
     "Study",
     "SupermodularVerdict",
     "UnknownGameError",
@@ -124,10 +129,13 @@ __all__ = [
     "penalty",
     "platonia_like",
     "play",
+    "play_episodes",
+    "ro3_like",
     "stability",
     "standing_of_optimum",
     "study_random_games",
     "supermodular_fit",
+    "two_step_game",
     "uniform_game",
     "uniform_payoffs",
     "wilson_interval",

@@ -91,7 +91,7 @@ class MatrixGame:
         probabilities: ArrayLike | None = None,
     ) -> None:
         table = as_table(payoff)
-        drawn, chances = _checked_outcomes(table, outcomes, probabilities)
+        drawn, chances = checked_outcomes(table, outcomes, probabilities)
         fields = {"name": name, "payoff": table, "source": source, "note": note}
         for field, value in {**fields, "outcomes": drawn, "probabilities": chances}.items():
             object.__setattr__(self, field, value)
@@ -168,7 +168,7 @@ class MatrixGame:
         return self.relabelled([rng.permutation(size) for size in self.n_actions])
 
 
-def _checked_outcomes(
+def checked_outcomes(
     payoff: Array, outcomes: ArrayLike | None, probabilities: ArrayLike | None
 ) -> tuple[Array | None, Array | None]:
     """Check that the payoff is the mean of the outcomes; fill in equal probabilities."""
