@@ -10,7 +10,7 @@ const CLASSES = ["additive", "supermodular", "monotone"];
 
 // --- numbers -------------------------------------------------------------------------------------------------
 
-// payoff.epsilon_greedy_weights
+// Sampling.epsilon_greedy
 function epsilonGreedyWeights(shape, epsilon, centre) {
   const [p1, p2] = shape.map((m, agent) =>
     Array.from({ length: m }, (_, a) => (a === centre[agent] ? 1 - epsilon + epsilon / m : epsilon / m)));

@@ -15,7 +15,7 @@ import traitlets
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from matrix_games import Fit, MatrixGame, additive_fit, catalogue, monotone_fit, supermodular_fit
+from matrix_games import Fit, MatrixGame, Sampling, additive_fit, catalogue, monotone_fit, supermodular_fit
 from matrix_games.deciding import dominant
 from matrix_games.games import slack
 from qmix_edu import plots
@@ -25,19 +25,6 @@ from qmix_edu.widgets.tables import Array, TableExplorer, joint_name, joint_name
 _CLASSES = {"additive": additive_fit, "supermodular": supermodular_fit, "monotone": monotone_fit}
 _LEAST_EPSILON = 0.05
 _SAME = 1e-7  # of the payoffs' range: how close the values of greedy actions are, as in matrix_games.factorisation
-
-
-def epsilon_greedy_weights(shape: tuple[int, int], epsilon: float, centre: Sequence[int]) -> Array:
-    """Return how often each joint action is played when both agents explore around one joint action.
-
-    ``w(a) = p_1(a_1) p_2(a_2)`` with ``p_i = 1 - epsilon + epsilon / m_i`` at the agent's own action in ``centre`` and
-    ``epsilon / m_i`` elsewhere; ``[m_1, m_2]``, with sum 1.
-    """
-    each = [
-        np.where(np.arange(size) == action, 1 - epsilon + epsilon / size, epsilon / size)
-        for size, action in zip(shape, centre, strict=True)
-    ]
-    return np.outer(*each)
 
 
 class PayoffExplorer(TableExplorer):
@@ -145,7 +132,7 @@ class PayoffExplorer(TableExplorer):
 
     def _weights(self) -> Array:
         shape = (len(self.payoff), len(self.payoff[0]))
-        return epsilon_greedy_weights(shape, self.epsilon, self._centre())
+        return Sampling.epsilon_greedy(shape, self._centre(), self.epsilon).probabilities
 
     def _described(self, name: str, fit: Fit) -> dict[str, Any]:
         table = np.asarray(self.payoff)

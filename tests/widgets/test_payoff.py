@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 
 from matrix_games import additive_fit, catalogue, monotone_fit, supermodular_fit
 from qmix_edu.widgets import PayoffExplorer
-from qmix_edu.widgets.payoff import epsilon_greedy_weights
 from qmix_edu.widgets.tables import number, small_games
-
-
-def test_weights_are_those_of_two_independent_epsilon_greedy_agents():
-    weights = epsilon_greedy_weights((2, 3), 0.3, (1, 0))
-    np.testing.assert_allclose(weights, [[0.15 * 0.8, 0.15 * 0.1, 0.15 * 0.1], [0.85 * 0.8, 0.85 * 0.1, 0.85 * 0.1]])
-    assert np.allclose(epsilon_greedy_weights((4, 2), 1.0, (3, 1)), 1 / 8)
 
 
 @settings(max_examples=25, deadline=None)
