@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matrix_games.games import Array, as_table, checked_shape
-from matrix_games.orders import MONOTONE, SUPERMODULAR, UnionOfCones, search, searchable
+from matrix_games.orders import MONOTONE, SAME, SUPERMODULAR, UnionOfCones, search, searchable
 
 PayoffLaw = Callable[[tuple[int, ...], np.random.Generator], Array]
 """Draws independent payoffs of a shape; :func:`uniform_payoffs` is one."""
