@@ -538,7 +538,7 @@ class EpsilonGreedy(Exploration):
             return greedy
         draw = rng.random(greedy.shape) / epsilon  # below 1 with probability epsilon, and then uniform again
         sizes = np.isfinite(tables[0][0]).sum(axis=-1)  # [heads]
-        anything = np.minimum((draw * sizes).astype(np.intp), sizes - 1)
+        anything = np.minimum((np.minimum(draw, 1.0) * sizes).astype(np.intp), sizes - 1)
         return np.where(draw < 1, anything, greedy)
 
 
