@@ -380,7 +380,7 @@ def integer_game(n_actions: Sequence[int], levels: int, rng: np.random.Generator
     return MatrixGame("integer", payoff, f"Drawn independently, uniform on 0 to {levels - 1}")
 
 
-def checked_shape(n_actions: Sequence[int], rng: object) -> tuple[int, ...]:
+def checked_shape(n_actions: object, rng: object) -> tuple[int, ...]:
     """Return ``n_actions`` as a tuple, or say what is wrong with it or with ``rng``.
 
     Raises:

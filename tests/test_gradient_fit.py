@@ -8,7 +8,7 @@ import pytest
 import torch.nn.functional as F
 
 from matrix_games import additive_fit, catalogue, monotone_fit, supermodular_fit
-from qmix_edu.gradient_fit import gradient_fit
+from qmix_edu.gradient_fit import gradient_fit, gradient_fits
 from qmix_edu.mixers import QMixer, UnconstrainedMixer, VDNMixer
 
 qtran = catalogue["qtran"]
@@ -119,3 +119,32 @@ def test_what_makes_no_sense_is_refused(wrong, message):
     as_outside_of_tests = inspect.unwrap(gradient_fit)  # where nothing checks types
     with pytest.raises(ValueError, match=message):
         as_outside_of_tests(**{"game": qtran, "seeds": 1, "steps": 2, **wrong})
+
+
+def test_many_games_are_fitted_side_by_side_as_they_are_alone():
+    """A sum ends at each game's additive fit, whatever its neighbours; the first game is shuffled as it is alone."""
+    games = [catalogue[name] for name in ("qtran", "climbing", "mg1")]
+    fits = gradient_fits(games, vdn_mixer, seeds=2, steps=1000, learning_rate=5e-2)
+    assert len(fits) == 3
+    for game, fit in zip(games, fits, strict=True):
+        exact = additive_fit(game)
+        np.testing.assert_allclose(fit.tables, np.broadcast_to(exact.values, (2, 3, 3)), atol=1e-2)
+        np.testing.assert_allclose(fit.mse, exact.mse, atol=1e-3)
+        assert fit.greedy_payoff.tolist() == [game.payoff[tuple(u)] for u in fit.greedy]
+    alone = gradient_fit(games[0], vdn_mixer, seeds=2, steps=20)
+    beside = gradient_fits(games, vdn_mixer, seeds=2, steps=20)[0]
+    np.testing.assert_allclose(beside.tables, alone.tables, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("games", "message"),
+    [
+        ([], r"games is \[\], expected at least one MatrixGame"),
+        (None, "games is None"),
+        ([qtran, "xor"], "game is of type str"),
+        ([qtran, catalogue["xor"]], r"games have the shapes \(2, 2\), \(3, 3\); fit each shape by itself"),
+    ],
+)
+def test_games_that_cannot_be_fitted_together_are_refused(games, message):
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(gradient_fits)(games, steps=1)
