@@ -10,11 +10,12 @@ endif
 BIN := .venv/bin
 FIRST_PAGE := 00_start_here.ipynb
 CODE := qmix_edu matrix_games tools tests
+BENCHMARKS := matrix_game_costs
 # JupyterLab refuses to run as root (in a container, say) unless it is told to
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks course picture lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks course picture bench tables lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -51,6 +52,12 @@ course: set-up-dev ## run every notebook at full length; HTML pages in build/cou
 
 picture: set-up-dev ## make the README's picture
 	@$(BIN)/python tools/picture.py
+
+bench: set-up-dev ## time what must be fast (BENCHMARKS="matrix_game_costs": some)
+	@set -e; for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py; done
+
+tables: set-up-dev ## make the marked tables of docs/results.md again: much of an hour (TABLES="closed-forms": some)
+	@$(BIN)/python benchmarks/tables.py $(TABLES)
 
 lock: set-up-dev ## make requirements.lock agree with pyproject.toml (LOCK_ARGS=--upgrade: newest versions)
 	@cp requirements.lock .venv/requirements.lock

@@ -1,9 +1,10 @@
 """Best fit inside one cone: tables whose actions are sorted already, from worst to best.
 
 - :func:`isotonic`: non-decreasing tables, by splitting blocks at upper sets;
-- :func:`supermodular`: non-decreasing tables with increasing differences, by non-negative least squares.
+- :func:`supermodular`: non-decreasing tables with increasing differences, by non-negative least squares; and
+  :func:`supermodular_bound`, which is cheaper and below its loss.
 
-Both take a batch of flattened tables ``[b, cells]`` of one shape, with positive weights.
+All take a batch of flattened tables ``[b, cells]`` of one shape, with positive weights.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scipy.sparse import coo_array
 from matrix_games.games import Array
 
 _MAX_UPSETS = 8000  # above, upper sets come from a linear programme instead of a list
+_SWEEPS = 12  # of the dual coordinate ascent
 
 
 def isotonic(values: Array, weight: Array, shape: tuple[int, ...]) -> Array:
@@ -111,6 +113,27 @@ def supermodular(values: Array, weight: Array, shape: tuple[int, ...]) -> Array:
     """Projection on non-decreasing tables with increasing differences, for a batch ``[b, cells]``."""
     constraints = supermodular_constraints(shape)
     return np.stack([_cone_projection(v, w, constraints) for v, w in zip(values, weight, strict=True)])
+
+
+def supermodular_bound(values: Array, weight: Array, shape: tuple[int, ...]) -> Array:
+    """Lower bound ``[b]`` of the loss of :func:`supermodular`, by a few sweeps of dual coordinate ascent.
+
+    With ``F = R + W^-1 A' x`` any ``x >= 0`` gives the bound ``sum_a w (R^2 - F^2)``, the value of the dual. A
+    step makes one row of ``A F`` zero, or as small as ``x >= 0`` allows.
+
+    Source: Hildreth, A quadratic programming procedure, Naval Research Logistics Quarterly 4, 1957.
+    """
+    constraints = supermodular_constraints(shape)
+    inverse, fitted = np.ascontiguousarray(1 / weight.T), np.ascontiguousarray(values.T)  # [cells, b]
+    dual = np.zeros((len(constraints), len(values)))
+    rows = [(cells := np.flatnonzero(row), row[cells]) for row in constraints]
+    lengths = [signs**2 @ inverse[cells] for cells, signs in rows]
+    for _ in range(_SWEEPS):
+        for (cells, signs), length, multiplier in zip(rows, lengths, dual, strict=True):
+            step = np.maximum(-(signs @ fitted[cells]) / length, -multiplier)
+            multiplier += step
+            fitted[cells] += inverse[cells] * np.outer(signs, step)
+    return (weight * values**2).sum(axis=1) - (weight.T * fitted**2).sum(axis=0)
 
 
 def _cone_projection(value: Array, weight: Array, constraints: Array) -> Array:

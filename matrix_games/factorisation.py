@@ -17,26 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import permutations
-from math import factorial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from matrix_games import cones
 from matrix_games.deciding import dominant, is_monotone, is_supermodular, mean_utilities, means, sum_of
 from matrix_games.games import Array, JointAction, MatrixGame, as_table, slack, table_of
+from matrix_games.orders import (
+    MONOTONE,
+    SUPERMODULAR,
+    TIE,
+    Orders,
+    UnionOfCones,
+    chain_bound,
+    project,
+    search,
+    searchable,
+)
 
-Orders = list[NDArray[np.intp]]
-"""For each agent the permutations ``[b, m_i]`` of a batch: position, from worst to best, to action."""
-
-Project = Callable[[Array, Array, tuple[int, ...]], Array]
-"""Best fit in one cone: (values ``[b, cells]``, weights, shape of a table), sorted by order, to ``[b, cells]``."""
-
-_TIE = 1e-11  # losses that differ by less, in units of the squared payoff range, are equal
 _SAME = 1e-7  # tables that differ by less, in units of the payoff range, are one
-_BATCH = 256  # orders solved together
 _RESTARTS = 6  # of the local search, fewer for large tables
 _MAX_CELLS = 256
 _WEIGHT_RANGE = 1e9
@@ -48,10 +47,10 @@ class Fit:
 
     Attributes:
         mse: ``sum_a w(a) (R(a) - F(a))^2 / sum_a w(a)``, the same for every table in ``solutions``.
-        exact: True if ``mse`` is the minimum over the class; False if it is an upper bound found by local
-            search.
-        solutions: every optimal table ``[m_1, ..., m_n]``, without repetition; where ``exact`` is False, the
-            best ones found.
+        lower_bound: a proved lower bound of the loss of every table of the class; equal to ``mse`` where that
+            is the minimum.
+        solutions: every optimal table ``[m_1, ..., m_n]``, without repetition; in games beyond the range
+            in which every order is considered, the best ones found.
         utilities: for an additive fit the utilities ``[m_i]`` of each agent, whose sum is the table;
             otherwise None. They are determined only up to constants that sum to 0; here each agent carries an
             equal part of the mean.
@@ -60,10 +59,15 @@ class Fit:
     """
 
     mse: float
-    exact: bool
+    lower_bound: float
     solutions: tuple[Array, ...]
     greedy: tuple[JointAction, ...]
     utilities: tuple[Array, ...] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``mse`` is the minimum over the class, because the lower bound meets it."""
+        return self.mse == self.lower_bound
 
     @property
     def values(self) -> Array:
@@ -96,7 +100,8 @@ def additive_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None = Non
     utilities = mean_utilities(unit) if weights is None else _weighted_utilities(unit, weight)
     loss = float((weight * (unit - sum_of(utilities)) ** 2).sum())
     scaled = [span * _rounded(utility) + centre / table.ndim for utility in utilities]
-    return _fit(loss * span * span, True, [sum_of(scaled)], span, scaled)
+    mse = loss * span * span
+    return _fit(mse, mse, [sum_of(scaled)], span, scaled)
 
 
 def monotone_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None = None) -> Fit:
@@ -107,9 +112,11 @@ def monotone_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None = Non
     excess over the mean is split off; when none has any, the block is final. Orders whose one-dimensional
     regressions already lose more than the best table are skipped.
 
-    Exact for 2 agents with up to 5 actions, 3 with up to 3, 4 with 2, one agent, and tables that are monotone
-    already (agents with a single action do not count); otherwise a seeded local search over orders, with
-    ``exact=False``.
+    Every order is considered where there are at most 518,400 tuples of them (2 agents with 6 actions, 3 with 3,
+    4 or 5 with 2, or 7 actions against 4, say) and at most 8,000 upper sets; then the fit is exact, unless more
+    than 20,000 tuples have to be solved (2 agents with 6 actions whose payoffs are full of ties). Beyond, it is
+    a seeded local search over orders, and ``lower_bound`` says how far off it can be. A table that is monotone
+    already, of any size, is its own exact fit. Agents with a single action do not count.
 
     Args:
         payoff: a game or a table ``[m_1, ..., m_n]``.
@@ -133,8 +140,8 @@ def supermodular_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None =
     Minimum over all tuples of action orders of the projection on the cone of non-decreasing tables with
     increasing differences, by non-negative least squares on the dual (Lawson and Hanson).
 
-    Exact for 2 agents with up to 4 actions, 3 with up to 3, 4 with 2, one agent, and tables that are
-    supermodular already; otherwise a seeded local search over orders, with ``exact=False``.
+    Orders are skipped, and exact is what it is, as for :func:`monotone_fit`; a few sweeps of dual coordinate
+    ascent give sharper bounds here.
 
     Args:
         payoff: a game or a table ``[m_1, ..., m_n]``.
@@ -153,27 +160,32 @@ def supermodular_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None =
 
 
 @dataclass(frozen=True)
-class _Union:
-    """A class of tables that is a union of cones, one for each tuple of action orders."""
+class _Class:
+    """A class of tables that is a union of cones."""
 
-    belongs: Callable[[Array, float], bool]
-    project: Project
-    exact_up_to: dict[int, int]  # number of agents -> largest number of actions for which every order is tried
+    belongs: Callable[[Array, float], object]  # truthy where the table is in the class
+    union: UnionOfCones
     hints: Callable[[Array, Array], list[Array]]  # values, weights -> tables whose orders start the local search
 
 
-def _ordered_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None, union: _Union) -> Fit:
-    """Minimise over the cones of the union."""
+def _ordered_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None, kind: _Class) -> Fit:
+    """Minimise over the cones of a class."""
     table, unit, centre, span, weight = _prepared(payoff, weights)
-    if union.belongs(table, 0.0):
-        return _fit(0.0, True, [table], span)
+    if kind.belongs(table, 0.0):
+        return _fit(0.0, 0.0, [table], span)
     if table.size > _MAX_CELLS:
         raise ValueError(f"the table has {table.size} entries, expected at most {_MAX_CELLS}; use a smaller game.")
     flat, mass = unit.squeeze(), weight.squeeze()
-    exact = max(flat.shape) <= union.exact_up_to.get(flat.ndim, 0)
-    loss, found = (_search_all if exact else _search_locally)(flat, mass, union)
-    solutions = [centre + span * _rounded(fitted).reshape(table.shape) for fitted in _distinct(found)]
-    return _fit(loss * span * span, exact, solutions, span)
+    loss, bound, tables = np.inf, 0.0, list[Array]()
+    if searchable(flat.shape):
+        found = search(flat[None], mass[None], kind.union)
+        loss, bound, tables = float(found.losses[0]), float(found.lower_bounds[0]), list(found.tables)
+    else:
+        bound = chain_bound(flat, mass)
+    if bound < loss - TIE:  # orders are left
+        loss, tables = _search_locally(flat, mass, kind, loss, tables)
+    solutions = [centre + span * _rounded(fitted).reshape(table.shape) for fitted in _distinct(tables)]
+    return _fit(loss * span * span, (loss if bound >= loss - TIE else bound) * span * span, solutions, span)
 
 
 def _prepared(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array, float, float, Array]:
@@ -204,7 +216,10 @@ def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"weights have shape {checked.shape}, expected {shape}, the shape of the payoff.")
     if checked.min() <= 0:
         place = tuple(int(i) for i in np.argwhere(checked <= 0)[0])
-        raise ValueError(f"the weight at {place} is {checked[place]:g}, expected a number > 0; use a small one.")
+        raise ValueError(
+            f"the weight at {place} is {checked[place]:g}, expected a number > 0: data without a "
+            "joint action say nothing about its value; use a small one, or explore with an epsilon above 0."
+        )
     relative = checked / checked.max()
     if relative.min() * _WEIGHT_RANGE < 1:
         raise ValueError(
@@ -214,12 +229,12 @@ def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
     return relative / relative.sum()
 
 
-def _fit(mse: float, exact: bool, tables: list[Array], span: float, utilities: Sequence[Array] = ()) -> Fit:
+def _fit(mse: float, bound: float, tables: list[Array], span: float, utilities: Sequence[Array] = ()) -> Fit:
     """Collect the greedy joint actions, with ties up to 1e-7 of the payoffs' range, and freeze the arrays."""
     greedy = sorted({joint for table in tables for joint in dominant(table, max(_SAME * span, slack(table, _SAME)))})
     for array in (*tables, *utilities):
         array.setflags(write=False)
-    return Fit(mse, exact, tuple(tables), tuple(greedy), tuple(utilities) or None)
+    return Fit(mse, bound, tuple(tables), tuple(greedy), tuple(utilities) or None)
 
 
 def _rounded(unit: Array) -> Array:
@@ -241,41 +256,26 @@ def _weighted_utilities(values: Array, weight: Array) -> list[Array]:
 # --- searching the orders -------------------------------------------------------------------------
 
 
-def _search_all(values: Array, weight: Array, union: _Union) -> tuple[float, list[Array]]:
-    """Minimum over every tuple of orders, most promising first, skipping those that cannot win or tie."""
-    choices = [_permutations(size) for size in values.shape]
-    bound = np.zeros(())
-    for agent, orders in enumerate(choices):
-        bound = np.maximum(bound[..., None], _chain_losses(values, weight, agent, orders))
-    counts, bound = bound.shape, bound.ravel()
-    queue = np.argsort(bound, kind="stable")
-    best, found = np.inf, list[Array]()
-    for start in range(0, len(queue), _BATCH):
-        batch = queue[start : start + _BATCH]
-        batch = batch[bound[batch] <= best + _TIE]
-        if not len(batch):
-            break
-        picks = np.unravel_index(batch, counts)
-        orders = [choice[pick] for choice, pick in zip(choices, picks, strict=True)]
-        best, found = _keep_best(best, found, *_solve(values, weight, orders, union.project))
-    return best, found
+def _search_locally(
+    values: Array, weight: Array, kind: _Class, best: float = np.inf, found: Sequence[Array] = ()
+) -> tuple[float, list[Array]]:
+    """Descend by swaps of neighbouring actions, from the orders of the hints and from random ones (fixed seed).
 
-
-def _search_locally(values: Array, weight: Array, union: _Union) -> tuple[float, list[Array]]:
-    """Descend by swaps of neighbouring actions, from the orders of the hints and from random ones (fixed seed)."""
+    Merge what is found with what was found before.
+    """
+    found = list(found)
     rng = np.random.default_rng(0)
-    starts = [[np.argsort(mean)[None] for mean in means(table)] for table in union.hints(values, weight)]
+    starts = [[np.argsort(mean)[None] for mean in means(table)] for table in kind.hints(values, weight)]
     for _ in range(min(_RESTARTS, 200 // values.size)):
         starts.append([rng.permutation(size)[None] for size in values.shape])
-    best, found = np.inf, list[Array]()
     for orders in starts:
-        losses, tables = _solve(values, weight, orders, union.project)
+        losses, tables = project(values, weight, orders, kind.union.project)
         while True:
             best, found = _keep_best(best, found, losses, tables)
             near = _neighbours(orders)
-            near_losses, near_tables = _solve(values, weight, near, union.project)
+            near_losses, near_tables = project(values, weight, near, kind.union.project)
             winner = int(np.argmin(near_losses))
-            if near_losses[winner] >= losses[0] - _TIE:
+            if near_losses[winner] >= losses[0] - TIE:
                 break
             orders = [order[winner][None] for order in near]
             losses, tables = near_losses[winner][None], near_tables[winner][None]
@@ -301,12 +301,12 @@ def _neighbours(orders: Orders) -> Orders:
 def _keep_best(best: float, found: list[Array], losses: Array, tables: Array) -> tuple[float, list[Array]]:
     """Merge new tables into those that are best so far."""
     lowest = float(losses.min())
-    if lowest < best - _TIE:
+    if lowest < best - TIE:
         found = []
-    if lowest > best + _TIE:
+    if lowest > best + TIE:
         return best, found
     best = min(best, lowest)
-    return best, found + [table for loss, table in zip(losses, tables, strict=True) if loss <= best + _TIE]
+    return best, found + [table for loss, table in zip(losses, tables, strict=True) if loss <= best + TIE]
 
 
 def _distinct(tables: list[Array]) -> list[Array]:
@@ -317,41 +317,5 @@ def _distinct(tables: list[Array]) -> list[Array]:
     return sorted(kept, key=lambda table: tuple(np.round(table.ravel(), 6)), reverse=True)
 
 
-def _solve(values: Array, weight: Array, orders: Orders, project: Project) -> tuple[Array, Array]:
-    """Losses ``[b]`` and best tables ``[b, *shape]``, in the game's own labels, for a batch of orders."""
-    shape, batch = values.shape, len(orders[0])
-    where = np.zeros((batch,) + (1,) * len(shape), dtype=np.intp)
-    for axis, order in enumerate(orders):
-        where = where * shape[axis] + order.reshape((batch,) + tuple(-1 if i == axis else 1 for i in range(len(shape))))
-    where = where.reshape(batch, -1)
-    sorted_values, sorted_weight = values.ravel()[where], weight.ravel()[where]
-    fitted = project(sorted_values, sorted_weight, shape)
-    losses = (sorted_weight * (sorted_values - fitted) ** 2).sum(axis=1)
-    tables = np.empty_like(fitted)
-    np.put_along_axis(tables, where, fitted, axis=1)
-    return losses, tables.reshape(batch, *shape)
-
-
-@lru_cache(maxsize=16)
-def _permutations(size: int) -> NDArray[np.intp]:
-    return np.array(list(permutations(range(size))), dtype=np.intp).reshape(factorial(size), size)
-
-
-def _chain_losses(values: Array, weight: Array, agent: int, orders: NDArray[np.intp]) -> Array:
-    """For each order of one agent the loss ``[len(orders)]`` of fitting every column alone: a lower bound.
-
-    The isotonic fit of a chain is ``max_{i <= k} min_{j >= k} mean(i..j)``.
-    """
-    size = values.shape[agent]
-    chains = np.moveaxis(values, agent, 0).reshape(size, -1)[orders]  # [orders, size, columns]
-    mass = np.moveaxis(weight, agent, 0).reshape(size, -1)[orders]
-    fitted = np.full(chains.shape, -np.inf)
-    for i in range(size):
-        means = np.cumsum((mass * chains)[:, i:], axis=1) / np.cumsum(mass[:, i:], axis=1)  # of i..j
-        least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]  # min over j >= k
-        fitted[:, i:] = np.maximum(fitted[:, i:], least)
-    return (mass * (chains - fitted) ** 2).sum(axis=(1, 2))
-
-
-_SUPERMODULAR = _Union(is_supermodular, cones.supermodular, {2: 4, 3: 3, 4: 2}, _additive_hint)
-_MONOTONE = _Union(is_monotone, cones.isotonic, {2: 5, 3: 3, 4: 2}, _supermodular_hint)
+_SUPERMODULAR = _Class(is_supermodular, SUPERMODULAR, _additive_hint)
+_MONOTONE = _Class(is_monotone, MONOTONE, _supermodular_hint)

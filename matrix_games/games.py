@@ -91,7 +91,7 @@ class MatrixGame:
         probabilities: ArrayLike | None = None,
     ) -> None:
         table = as_table(payoff)
-        drawn, chances = _checked_outcomes(table, outcomes, probabilities)
+        drawn, chances = checked_outcomes(table, outcomes, probabilities)
         fields = {"name": name, "payoff": table, "source": source, "note": note}
         for field, value in {**fields, "outcomes": drawn, "probabilities": chances}.items():
             object.__setattr__(self, field, value)
@@ -168,7 +168,7 @@ class MatrixGame:
         return self.relabelled([rng.permutation(size) for size in self.n_actions])
 
 
-def _checked_outcomes(
+def checked_outcomes(
     payoff: Array, outcomes: ArrayLike | None, probabilities: ArrayLike | None
 ) -> tuple[Array | None, Array | None]:
     """Check that the payoff is the mean of the outcomes; fill in equal probabilities."""
@@ -353,7 +353,7 @@ def uniform_game(n_actions: Sequence[int], rng: np.random.Generator) -> MatrixGa
         ValueError: ``n_actions`` is not one positive integer for each agent, or ``rng`` is no numpy
             Generator.
     """
-    shape = _checked_shape(n_actions, rng)
+    shape = checked_shape(n_actions, rng)
     return MatrixGame("uniform", rng.random(shape), "Drawn independently, uniform on [0, 1)")
 
 
@@ -363,7 +363,7 @@ def gaussian_game(n_actions: Sequence[int], rng: np.random.Generator) -> MatrixG
     Raises:
         ValueError: as for :func:`uniform_game`.
     """
-    shape = _checked_shape(n_actions, rng)
+    shape = checked_shape(n_actions, rng)
     return MatrixGame("gaussian", rng.standard_normal(shape), "Drawn independently, standard normal")
 
 
@@ -373,14 +373,19 @@ def integer_game(n_actions: Sequence[int], levels: int, rng: np.random.Generator
     Raises:
         ValueError: as for :func:`uniform_game`, or ``levels`` is no positive integer.
     """
-    shape = _checked_shape(n_actions, rng)
+    shape = checked_shape(n_actions, rng)
     if not isinstance(cast(object, levels), int | np.integer) or levels < 1:
         raise ValueError(f"levels is {levels}, expected a positive integer.")
     payoff = rng.integers(levels, size=shape).astype(np.float64)
     return MatrixGame("integer", payoff, f"Drawn independently, uniform on 0 to {levels - 1}")
 
 
-def _checked_shape(n_actions: Sequence[int], rng: object) -> tuple[int, ...]:
+def checked_shape(n_actions: Sequence[int], rng: object) -> tuple[int, ...]:
+    """Return ``n_actions`` as a tuple, or say what is wrong with it or with ``rng``.
+
+    Raises:
+        ValueError: as for :func:`uniform_game`.
+    """
     sizes = np.atleast_1d(np.asarray(n_actions))
     if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         raise ValueError(f"n_actions is {n_actions}, expected one positive integer an agent, as in (3, 3).")

@@ -12,8 +12,10 @@ action favours no action; :attr:`Study.tied` counts the runs that end in a tie.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +26,46 @@ Actions = NDArray[np.intp]
 Tables = tuple[Array, ...]
 
 
-def _need(holds: bool, message: str) -> None:
+LARGEST = 1e100  # of rewards and parameters: their products and squares are finite
+
+
+def need(holds: bool, message: str) -> None:
+    """Raise ValueError with this message unless the condition holds."""
     if not holds:
         raise ValueError(message)
+
+
+def need_number(name: str, value: object, holds: Callable[[float], bool], expected: str) -> None:
+    """Raise ValueError unless the value is a real number (no boolean) for which the condition holds."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    need(real and holds(cast(float, value)), f"{name} is {value!r}, expected {expected}.")
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is an integer, and no boolean."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_counts(**counts: object) -> None:
+    """Raise ValueError unless each is a whole number from 1 to 1e9."""
+    for name, value in counts.items():
+        holds = is_whole(value) and 1 <= cast(int, value) <= 1e9
+        need(holds, f"{name} is {value!r}, expected a whole number from 1 to 1e9.")
+
+
+def check_game(game: object) -> None:
+    """Raise ValueError unless it is a MatrixGame."""
+    need(
+        isinstance(game, MatrixGame),
+        f"game is a {type(game).__name__}, expected a MatrixGame, as in catalogue['climbing'].",
+    )
+
+
+def _positive(value: float) -> bool:
+    return 1 / LARGEST <= value <= LARGEST
+
+
+_POSITIVE = f"a number above 0, from {1 / LARGEST:g} to {LARGEST:g}"
 
 
 # --- the rules, entry by entry --------------------------------------------------------------------
@@ -60,6 +99,15 @@ def lenient_rule(q: Array, target: Array, alpha: float, leniency: Array, draw: A
     return q + alpha * error * ((error >= 0) | (draw >= leniency))
 
 
+def nui_rule(q: Array, target: Array, alpha: float, highest: Array, bound: Array) -> Array:
+    """A new record becomes the value; ``Q + alpha d`` if ``target >= bound`` or equals the record; else ``Q``.
+
+    Source: Palmer, Savani and Tuyls, AAMAS 2019; see :class:`NegativeUpdateIntervals`.
+    """
+    believed = (target >= bound) | (target == highest)
+    return np.where(target > highest, target, np.where(believed, q + alpha * (target - q), q))
+
+
 # --- learners -------------------------------------------------------------------------------------
 
 
@@ -77,7 +125,8 @@ class Learner(ABC):
     initial: float = 0.0
 
     def __post_init__(self) -> None:
-        _need(bool(np.isfinite(self.initial)), f"initial is {self.initial}, expected a finite number.")
+        expected = f"a number of size at most {LARGEST:g}"
+        need_number("initial", self.initial, lambda value: abs(value) <= LARGEST, expected)
 
     def heads(self, game: MatrixGame) -> tuple[int, ...]:
         """Number of actions of each head: here one head an agent."""
@@ -85,6 +134,8 @@ class Learner(ABC):
 
     def start(self, game: MatrixGame, runs: int) -> Tables:
         """Tables before the first play, ``[runs, heads, actions]`` each."""
+        check_game(game)
+        check_counts(runs=runs)
         sizes = np.array(self.heads(game))
         exists = np.arange(sizes.max()) < sizes[:, None]  # [heads, actions]
         q = np.where(exists, self.initial, -np.inf)
@@ -100,6 +151,17 @@ class Learner(ABC):
             target: what each head's value moves towards, here the reward, ``[runs, 1]`` or ``[runs, heads]``.
             rng: used by lenient learners only.
         """
+
+    def diffuse(self, tables: Tables, actions: Actions, following: Tables, ended: NDArray[np.bool_]) -> Tables:
+        """Let what is known of the following state change what is known of the actions taken; nothing here.
+
+        Args:
+            tables: of the state that was left, after :meth:`update`.
+            actions: the action of each head, ``[runs, heads]``.
+            following: tables of the state that was reached, from before the update.
+            ended: whether the episode ended instead, ``[runs]``.
+        """
+        return tables
 
     def preferences(self, tables: Tables) -> Array:
         """What the greedy choice maximises and Boltzmann exploration weighs, ``[runs, heads, actions]``."""
@@ -123,7 +185,7 @@ class _StepSize(Learner):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need(0 < self.alpha <= 1, f"alpha is {self.alpha}, expected a step size above 0 and at most 1.")
+        need_number("alpha", self.alpha, lambda value: 0 < value <= 1, "a step size above 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +200,7 @@ class IndependentQ(_StepSize):
     def update(self, tables: Tables, actions: Actions, target: Array, rng: np.random.Generator) -> Tables:
         """Apply :func:`q_rule` to the actions taken."""
         (q,) = tables
-        where = _places(q, actions)
+        where = places(q, actions)
         return (_with(q, where, q_rule(q.take(where), target, self.alpha)),)
 
 
@@ -174,8 +236,9 @@ class DistributedQ(Learner):
         Raises:
             ValueError: ``initial`` is not below every reward, so what an action pays might never be learnt.
         """
-        lowest = float(_outcomes(game).min())
-        _need(
+        check_game(game)
+        lowest = float(outcomes_of(game).min())
+        need(
             self.initial < lowest,
             f"initial is {self.initial:g}, but {game.name} can pay {lowest:g} and values never decrease: "
             f"choose an initial value below {lowest:g}.",
@@ -185,7 +248,7 @@ class DistributedQ(Learner):
     def update(self, tables: Tables, actions: Actions, target: Array, rng: np.random.Generator) -> Tables:
         """Apply :func:`distributed_rule` to the actions taken."""
         (q,) = tables
-        where = _places(q, actions)
+        where = places(q, actions)
         return (_with(q, where, distributed_rule(q.take(where), target)),)
 
 
@@ -212,7 +275,7 @@ class LockedDistributedQ(DistributedQ):
         (new,) = super().update((q,), actions, target, rng)
         rose = np.broadcast_to(target, actions.shape) > q.max(axis=-1)  # [runs, heads]
         lock = np.where(rose[..., None], 0.0, lock)
-        where = _places(q, actions)
+        where = places(q, actions)
         return new, _with(lock, where, np.where(rose, 1.0, lock.take(where)))
 
     def best(self, tables: Tables) -> NDArray[np.bool_]:
@@ -237,12 +300,13 @@ class HystereticQ(_StepSize):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need(0 <= self.beta <= self.alpha, f"beta is {self.beta}, expected a number from 0 to alpha = {self.alpha}.")
+        expected = f"a number from 0 to alpha = {self.alpha}"
+        need_number("beta", self.beta, lambda value: 0 <= value <= self.alpha, expected)
 
     def update(self, tables: Tables, actions: Actions, target: Array, rng: np.random.Generator) -> Tables:
         """Apply :func:`hysteretic_rule` to the actions taken."""
         (q,) = tables
-        where = _places(q, actions)
+        where = places(q, actions)
         return (_with(q, where, hysteretic_rule(q.take(where), target, self.alpha, self.beta)),)
 
 
@@ -254,6 +318,11 @@ class LenientQ(_StepSize):
     ``d >= 0``, otherwise with probability ``1 - l`` only; then ``T_i(a_i) *= delta``. A higher ``theta`` is
     more lenient. The second table holds the temperatures; :class:`OwnTemperature` explores by them.
 
+    In games of several states, heat comes back from the state ``s'`` that follows, so that an action stays
+    young as long as what it leads to is (at the end of an episode, ``T`` cools as above):
+
+        T_i(s, a_i) = delta ((1 - nu) T_i(s, a_i) + nu mean_a' T_i(s', a'))
+
     Source: Wei and Luke, Lenient learning in independent-learner stochastic cooperative games, JMLR 17(84),
     2016. Differs from it: values start at ``initial``, not at infinity.
     """
@@ -261,15 +330,14 @@ class LenientQ(_StepSize):
     theta: float = 1.0
     delta: float = 0.995
     max_temperature: float = 50.0
+    nu: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need(0 < self.theta < np.inf, f"theta is {self.theta}, expected a finite number above 0.")
-        _need(0 < self.delta <= 1, f"delta is {self.delta}, expected a factor above 0 and at most 1.")
-        _need(
-            0 < self.max_temperature < np.inf,
-            f"max_temperature is {self.max_temperature}, expected a finite number above 0.",
-        )
+        need_number("theta", self.theta, _positive, _POSITIVE)
+        need_number("delta", self.delta, lambda value: 0 < value <= 1, "a factor above 0 and at most 1")
+        need_number("max_temperature", self.max_temperature, _positive, _POSITIVE)
+        need_number("nu", self.nu, lambda value: 0 <= value <= 1, "a share from 0 to 1")
 
     def start(self, game: MatrixGame, runs: int) -> Tables:
         """Tables before the first play; every temperature is the highest, and 0 where there is no action."""
@@ -283,10 +351,18 @@ class LenientQ(_StepSize):
     def update(self, tables: Tables, actions: Actions, target: Array, rng: np.random.Generator) -> Tables:
         """Apply :func:`lenient_rule` to the actions taken, then cool them."""
         q, temperature = tables
-        where = _places(q, actions)
+        where = places(q, actions)
         hot = temperature.take(where)
         new = lenient_rule(q.take(where), target, self.alpha, self.leniency(hot), rng.random(actions.shape))
         return _with(q, where, new), _with(temperature, where, self.delta * hot)
+
+    def diffuse(self, tables: Tables, actions: Actions, following: Tables, ended: NDArray[np.bool_]) -> Tables:
+        """Mix ``nu`` of the following state's mean temperature, cooled, into those of the actions taken."""
+        q, temperature = tables
+        where = places(q, actions)
+        cooled = temperature.take(where)  # delta T(s, a)
+        mixed = (1 - self.nu) * cooled + self.nu * self.delta * _mean_temperature(following)
+        return q, _with(temperature, where, np.where(ended[:, None], cooled, mixed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,7 +380,7 @@ class FrequencyMaximumQ(_StepSize):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need(0 <= self.c < np.inf, f"c is {self.c}, expected a finite weight of at least 0.")
+        need_number("c", self.c, lambda value: 0 <= value <= LARGEST, f"a weight from 0 to {LARGEST:g}")
 
     def start(self, game: MatrixGame, runs: int) -> Tables:
         """Tables before the first play."""
@@ -314,7 +390,7 @@ class FrequencyMaximumQ(_StepSize):
     def update(self, tables: Tables, actions: Actions, target: Array, rng: np.random.Generator) -> Tables:
         """Apply :func:`q_rule` to the actions taken, and count how often each met its highest reward."""
         q, highest, met, plays = tables
-        where = _places(q, actions)
+        where = places(q, actions)
         old, top, count = q.take(where), highest.take(where), plays.take(where)
         higher = (target > top) | (count == 0)
         times = np.where(higher, 1.0, met.take(where) + (target == top))
@@ -331,7 +407,80 @@ class FrequencyMaximumQ(_StepSize):
         return q + self.c * highest * met / np.maximum(plays, 1)
 
 
-def _places(table: Array | Actions, actions: Actions) -> Actions:
+@dataclass(frozen=True, kw_only=True)
+class NegativeUpdateIntervals(_StepSize):
+    """NUI: believe a low reward only if it lies in the action's interval, which widens with its successes.
+
+    For each action: the highest and lowest reward ``h, l`` that it has brought, the mean and standard deviation
+    ``m, s`` of its latest rewards, and the lower bound ``b`` of its interval. A reward ``r`` acts on them so:
+
+        r > h:            h = Q = r          a new record
+        b <= r or r = h:  Q += alpha (r - Q)
+        otherwise:        nothing            a partner's slip
+
+    In the action's first ``patience`` plays ``b = h``. After them, each play that brings ``h`` widens the interval:
+    ``b = max(f + decay (b - f), m - s - margin)`` with ``f = l - margin``; ``margin`` is in units of reward.
+
+    The other tables hold ``h, l, b``, the plays, ``m`` and the variance.
+
+    Source: Palmer, Savani and Tuyls, Negative update intervals in deep multi-agent reinforcement learning, AAMAS
+    2019 (NUI-DDQN), after the authors' code (gjp1203/nui_in_madrl). Differs from it:
+
+    - The code keeps 100 episodes of each action in a replay memory, trains on them and discards those outside the
+      interval. Here each reward is used once, when it comes. Where the code deletes all episodes below a new
+      record from the memory, here the value becomes the record.
+    - ``m`` and ``s`` forget exponentially, with the mean age of the code's 200 latest returns.
+    - The code's bound starts at the highest reward of its environment, 1, falls towards the lowest, -1, and
+      begins to after 50 plays of any action. Here an agent need not know rewards it has not seen, and ``b`` falls
+      towards a little less than the lowest, so that in the end even that may be believed.
+    - In games of several states the target ``r + gamma max Q_i(s', .)`` stands for the return of the episode.
+    """
+
+    decay: float = 0.995
+    margin: float = 0.3
+    patience: int = 50
+    window: int = 200
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        need_number("decay", self.decay, lambda value: 0 <= value <= 1, "a factor from 0 to 1")
+        need_number("margin", self.margin, lambda value: 0 <= value <= LARGEST, f"a number from 0 to {LARGEST:g}")
+        check_counts(patience=self.patience, window=self.window)
+
+    def start(self, game: MatrixGame, runs: int) -> Tables:
+        """Tables before the first play: no reward seen yet."""
+        (q,) = super().start(game, runs)
+        zero = np.zeros_like(q)
+        return q, zero - np.inf, zero + np.inf, zero + np.inf, zero, zero, zero
+
+    def update(self, tables: Tables, actions: Actions, target: Array, rng: np.random.Generator) -> Tables:
+        """Apply :func:`nui_rule` to the actions taken, then move their intervals."""
+        where = places(tables[0], actions)
+        q, highest, lowest, bound, plays, mean, variance = (table.take(where) for table in tables)
+        q = nui_rule(q, target, self.alpha, highest, bound)
+
+        plays = plays + 1
+        step, error = np.maximum(1 / plays, 2 / (self.window + 1)), target - mean
+        mean, variance = mean + step * error, (1 - step) * (variance + step * error**2)
+
+        young = plays <= self.patience
+        bound = np.where(young, np.maximum(highest, target), bound)
+        highest, lowest = np.maximum(highest, target), np.minimum(lowest, target)
+        floor = lowest - self.margin
+        wider = np.maximum(floor + self.decay * (bound - floor), mean - np.sqrt(variance) - self.margin)
+        bound = np.where(~young & (target == highest), wider, bound)
+
+        entries = (q, highest, lowest, bound, plays, mean, variance)
+        return tuple(_with(table, where, new) for table, new in zip(tables, entries, strict=True))
+
+
+def _mean_temperature(tables: Tables) -> Array:
+    """Mean over the actions that each head has, ``[runs, heads]``."""
+    q, temperature = tables
+    return temperature.sum(axis=-1) / np.isfinite(q[0]).sum(axis=-1)
+
+
+def places(table: Array | Actions, actions: Actions) -> Actions:
     """Where the chosen entries are in the flattened table, ``[runs, heads]``."""
     return actions + np.arange(0, table.size, table.shape[-1]).reshape(actions.shape)
 
@@ -373,7 +522,7 @@ class EpsilonGreedy(Exploration):
 
     def __post_init__(self) -> None:
         for name, value in (("start", self.start), ("end", self.end), ("over", self.over)):
-            _need(0 <= value <= 1, f"{name} is {value}, expected a number from 0 to 1.")
+            need_number(name, value, lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
     def epsilon(self, done: float) -> float:
         """Epsilon when the share ``done`` of all plays is over."""
@@ -402,7 +551,7 @@ class Boltzmann(Exploration):
     Differs from Kapetanakis and Kudenko, AAAI 2002: they use ``T = 1 + start exp(-s k)`` at play ``k``.
 
     Raises:
-        ValueError: a temperature is not above 0, or not finite.
+        ValueError: a temperature is not from 1e-100 to 1e100.
     """
 
     start: float = 500.0
@@ -410,7 +559,7 @@ class Boltzmann(Exploration):
 
     def __post_init__(self) -> None:
         for name, value in (("start", self.start), ("end", self.end)):
-            _need(0 < value < np.inf, f"{name} is {value}, expected a finite temperature above 0.")
+            need_number(name, value, _positive, _POSITIVE)
 
     def choose(self, learner: Learner, tables: Tables, done: float, rng: np.random.Generator) -> Actions:
         """Choose by the probabilities above, head by head."""
@@ -428,7 +577,7 @@ class OwnTemperature(Exploration):
     Source: Wei and Luke, JMLR 17(84), 2016.
 
     Raises:
-        ValueError: a number is not above 0, or the learner has no temperatures.
+        ValueError: a number is not from 1e-100 to 1e100, or the learner has no temperatures.
     """
 
     omega: float = 0.1
@@ -436,16 +585,16 @@ class OwnTemperature(Exploration):
 
     def __post_init__(self) -> None:
         for name, value in (("omega", self.omega), ("min_temperature", self.min_temperature)):
-            _need(0 < value < np.inf, f"{name} is {value}, expected a finite number above 0.")
+            need_number(name, value, _positive, _POSITIVE)
 
     def choose(self, learner: Learner, tables: Tables, done: float, rng: np.random.Generator) -> Actions:
         """Choose by the probabilities above, head by head."""
-        _need(
+        need(
             isinstance(learner, LenientQ),
             f"{type(learner).__name__} has no temperatures to explore by: use LenientQ, or explore with Boltzmann.",
         )
-        q, temperature = tables
-        mean = temperature.sum(axis=-1) / np.isfinite(q[0]).sum(axis=-1)  # [runs, heads]
+        q, _ = tables
+        mean = _mean_temperature(tables)
         hot = mean >= self.min_temperature
         if not hot.any():
             return learner.greedy(tables)
@@ -525,7 +674,7 @@ def _shares(greedy: Actions, game: MatrixGame) -> Array:
     return np.bincount(joint, minlength=game.payoff.size).reshape(game.n_actions) / len(greedy)
 
 
-_FALLING_EPSILON = EpsilonGreedy()
+FALLING_EPSILON = EpsilonGreedy()
 
 
 def play(
@@ -535,7 +684,7 @@ def play(
     rng: np.random.Generator,
     runs: int = 1000,
     plays: int = 10_000,
-    exploration: Exploration = _FALLING_EPSILON,
+    exploration: Exploration = FALLING_EPSILON,
     snapshots: int = 1,
 ) -> Study:
     """Let a learner play a game many times, in many independent runs at once.
@@ -553,20 +702,24 @@ def play(
         ValueError: an argument is of another kind, a number is out of its range, or the learner does not suit
             the game or the exploration.
     """
-    _check(game, learner, exploration, rng)
-    _check_counts(runs=runs, plays=plays, snapshots=snapshots)
-    _need(snapshots <= plays, f"snapshots is {snapshots}, expected at most one for each of the {plays} plays.")
+    check_game(game)
+    check_kinds(learner, exploration, rng)
+    check_counts(runs=runs, plays=plays, snapshots=snapshots)
+    need(snapshots <= plays, f"snapshots is {snapshots}, expected at most one for each of the {plays} plays.")
+    check_size(game.name, outcomes_of(game))
     tables = learner.start(game, runs)
-    labels = _labels(tables[0], rng)
-    pays = _Payments(game, labels)
-    kept = np.linspace(0, plays, snapshots + 1).round().astype(np.int64)[1:]
+    labels = random_labels(tables[0], rng)
+    joint = JointActions(labels, game.n_actions)
+    rewards = Rewards(outcomes_of(game), game.probabilities)
+    kept = snapshot_times(plays, snapshots)
     due, history, greedy = set(kept.tolist()), list[Array](), list[Actions]()
     for k in range(plays):
         actions = exploration.choose(learner, tables, k / plays, rng)
-        tables = learner.update(tables, actions, pays.draw(actions, rng), rng)
+        target = rewards.draw(joint.flat(actions), rng)[:, None]
+        tables = learner.update(tables, actions, target, rng)
         if k + 1 in due:
-            history.append(_unlabelled(tables[0], labels))
-            greedy.append(pays.joint_actions(learner.greedy(tables)))
+            history.append(unlabelled(tables[0], labels))
+            greedy.append(joint.of_agents(learner.greedy(tables)))
     tied = int((learner.best(tables).sum(axis=-1) > 1).any(axis=-1).sum())
     return Study(game, runs, greedy[-1], tied, kept, np.stack(history), np.stack(greedy))
 
@@ -575,73 +728,99 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
     """Return the interval in which the true rate of successes lies with the given confidence.
 
     Source: Wilson (1927), as computed by scipy.
+
+    Raises:
+        ValueError: there are not from 0 to ``trials`` successes, no trial, or ``confidence`` is not between 0 and 1.
     """
+    need_number("confidence", confidence, lambda value: 0 < value < 1, "a number between 0 and 1")
+    check_counts(trials=trials)
+    need(
+        is_whole(successes) and 0 <= successes <= trials,
+        f"successes is {successes!r}, expected a whole number from 0 to the {trials} trials.",
+    )
     from scipy.stats import binomtest  # here, because it takes half a second to import
 
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
-def _check(game: object, learner: object, exploration: object, rng: object) -> None:
-    _need(isinstance(game, MatrixGame), f"game is {game!r}, expected a MatrixGame, as in catalogue['climbing'].")
-    _need(isinstance(learner, Learner), f"learner is {learner!r}, expected a Learner, as in IndependentQ().")
-    _need(
+def check_kinds(learner: object, exploration: object, rng: object) -> None:
+    """Raise ValueError where one of them is something else."""
+    need(isinstance(learner, Learner), f"learner is {learner!r}, expected a Learner, as in IndependentQ().")
+    need(
         isinstance(exploration, Exploration),
         f"exploration is {exploration!r}, expected an Exploration, as in EpsilonGreedy().",
     )
-    _need(
+    need(
         isinstance(rng, np.random.Generator),
         f"rng is {rng!r}, expected a numpy Generator, as in np.random.default_rng(7).",
     )
 
 
-def _check_counts(**counts: object) -> None:
-    for name, value in counts.items():
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
-        _need(whole, f"{name} is {value!r}, expected a whole number of at least 1.")
+def check_size(name: str, rewards: Array) -> None:
+    """Raise ValueError where a reward is so large that learning from it could overflow."""
+    largest = float(np.abs(rewards).max())
+    need(
+        largest <= LARGEST,
+        f"{name} can pay {largest:g} in size, expected at most {LARGEST:g}: count rewards in larger units.",
+    )
 
 
-def _outcomes(game: MatrixGame) -> Array:
+def outcomes_of(game: MatrixGame) -> Array:
     """Possible rewards ``[k, m_1, ..., m_n]``; one outcome, the payoff, in a deterministic game."""
     return game.payoff[None] if game.outcomes is None else game.outcomes
 
 
-def _labels(q: Array, rng: np.random.Generator) -> Actions:
-    """Random names of the actions of each head in each run: label ``b`` stands for action ``labels[.., b]``."""
+def snapshot_times(plays: int, snapshots: int) -> NDArray[np.int64]:
+    """The numbers of plays after which to look, evenly spread; the last is the end."""
+    return np.linspace(0, plays, snapshots + 1).round().astype(np.int64)[1:]
+
+
+def random_labels(q: Array, rng: np.random.Generator) -> Actions:
+    """Random names of the actions of each head: label ``b`` stands for action ``labels[..., b]``."""
     return np.argsort(np.where(np.isfinite(q), rng.random(q.shape), np.inf), axis=-1)
 
 
-def _unlabelled(table: Array, labels: Actions) -> Array:
+def unlabelled(table: Array, labels: Actions) -> Array:
+    """The table in the order of the game's own actions."""
     named = np.empty_like(table)
     np.put_along_axis(named, labels, table, axis=-1)
     return named
 
 
-class _Payments:
-    """The rewards of a game for labelled actions."""
+class JointActions:
+    """The joint actions that labelled actions of heads, ``labels [..., heads, actions]``, stand for."""
 
-    def __init__(self, game: MatrixGame, labels: Actions) -> None:
-        sizes = game.n_actions if labels.shape[1] == game.n_agents else (game.payoff.size,)
+    def __init__(self, labels: Actions, n_actions: tuple[int, ...]) -> None:
+        sizes = n_actions if labels.shape[-2] == len(n_actions) else (prod(n_actions),)
         strides = np.cumprod((1, *sizes[:0:-1]))[::-1]  # of each head in the flattened payoff
         self._steps = (labels * strides[:, None]).astype(np.intp)
-        self._shape = game.n_actions
-        outcomes = _outcomes(game)
-        self._rewards = outcomes.reshape(-1)
-        self._size = game.payoff.size
-        chances = np.ones(1) if game.probabilities is None else game.probabilities
-        self._up_to = chances.cumsum()[:-1]
+        self._n_actions = n_actions
 
-    def _joint(self, actions: Actions) -> Actions:
-        """Flat index of the joint action, ``[runs]``."""
-        return self._steps.take(_places(self._steps, actions)).sum(axis=-1)
+    def flat(self, actions: Actions) -> Actions:
+        """Index in the flattened payoff, ``[...]``, of the actions ``[..., heads]``."""
+        return self._steps.take(places(self._steps, actions)).sum(axis=-1)
 
-    def draw(self, actions: Actions, rng: np.random.Generator) -> Array:
-        """Rewards ``[runs, 1]``."""
-        joint = self._joint(actions)
+    def flat_in(self, states: Actions, actions: Actions) -> Actions:
+        """The same where labels are ``[runs, states, heads, actions]`` and each run is in one state, ``[runs]``."""
+        here = self._steps[np.arange(len(states)), states]
+        return here.take(places(here, actions)).sum(axis=-1)
+
+    def of_agents(self, actions: Actions) -> Actions:
+        """The agents' actions as the game names them, ``[..., agents]``."""
+        return np.stack(np.unravel_index(self.flat(actions), self._n_actions), axis=-1)
+
+
+class Rewards:
+    """Draws rewards; ``outcomes [k, ...]`` come with ``probabilities [k]``."""
+
+    def __init__(self, outcomes: Array, probabilities: Array | None) -> None:
+        self._flat = outcomes.reshape(-1)
+        self._size = outcomes[0].size
+        self._up_to = (np.ones(1) if probabilities is None else probabilities).cumsum()[:-1]
+
+    def draw(self, where: Actions, rng: np.random.Generator) -> Array:
+        """A reward for each place of the flattened payoff."""
         if len(self._up_to):
-            joint = joint + self._size * np.searchsorted(self._up_to, rng.random(len(joint)), side="right")
-        return self._rewards.take(joint)[:, None]
-
-    def joint_actions(self, actions: Actions) -> Actions:
-        """The agents' actions as the game names them, ``[runs, agents]``."""
-        return np.stack(np.unravel_index(self._joint(actions), self._shape), axis=-1)
+            where = where + self._size * np.searchsorted(self._up_to, rng.random(len(where)), side="right")
+        return self._flat.take(where)

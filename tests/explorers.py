@@ -2,8 +2,15 @@
 
 import base64
 import json
+import time
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
 from playwright.sync_api import Error, Locator, Page
+
+from qmix_edu.widgets.modules import esm
 
 # A model for pages without a kernel: the whole interface that the explorer needs.
 SHIM = """
@@ -31,6 +38,13 @@ WATCH = """
   window.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
   new MutationObserver(() => window.delays.push(performance.now() - pressed))
     .observe(root, { attributeFilter: ["data-redraws"] });
+}
+"""
+# What a key must not change in a notebook: which cell is active, and the kinds of the cells.
+NOTEBOOK_STATE = """
+() => {
+  const notebook = jupyterapp.shell.currentWidget.content;
+  return [notebook.activeCellIndex, notebook.widgets.map((cell) => cell.model.type)];
 }
 """
 
@@ -74,3 +88,57 @@ def mount(page: Page, explorer) -> list[str]:
     page.evaluate(SHIM, [values, base64.b64encode(str(explorer._esm).encode()).decode()])
     root(page).wait_for()
     return requests
+
+
+def assert_same(answer: Any, expected: Any, name: str = "result") -> None:
+    """Assert that two nested answers have the same parts, with numbers equal up to 1e-6."""
+    if isinstance(expected, dict):
+        assert answer.keys() == expected.keys(), name
+        for key, value in expected.items():
+            assert_same(answer[key], value, f"{name}.{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(answer) == len(expected), f"{name}: {answer}, expected {expected}"
+        for i, value in enumerate(expected):
+            assert_same(answer[i], value, f"{name}[{i}]")
+    elif isinstance(expected, float):
+        assert answer == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+    else:
+        assert answer == expected, name
+
+
+def wait_for_kernel(path: Path, expected: list) -> None:
+    """Wait until the kernel has written what it saw into a file."""
+    deadline = time.monotonic() + 20
+    seen = None
+    while seen != expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+        seen = json.loads(path.read_text() or "null") if path.exists() else None
+    assert seen == expected, f"the kernel saw {seen}, expected {expected}"
+
+
+# --- payoff tables --------------------------------------------------------------------------------
+
+
+def cell(page: Page, a: str, b: str) -> Locator:
+    """Return the input of one payoff."""
+    return root(page).get_by_label(f"payoff of ({a}, {b})", exact=True)
+
+
+def imported(page: Page, name: str, function: str, arguments: list) -> list:
+    """Call a function of one of the JavaScript files with each of the arguments."""
+    source = base64.b64encode(f"{esm(name)}\nexport {{ {function} }};".encode()).decode()
+    call = "([url, all]) => import(url).then((m) => all.map((a) => m.NAME(...a)))".replace("NAME", function)
+    return page.evaluate(call, [f"data:text/javascript;base64,{source}", arguments])
+
+
+def random_table(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Draw normal payoffs, or integers with many ties."""
+    levels = int(rng.integers(2, 7))
+    return rng.normal(0, 10, shape) if rng.random() < 0.4 else rng.integers(levels, size=shape) - levels // 2 + 0.0
+
+
+def typed_payoffs(page: Page) -> list[list[float]]:
+    """Return the numbers in the cells of the table."""
+    rows = root(page).locator(".editor tr:has(input)")
+    typed = rows.evaluate_all("rows => rows.map((row) => [...row.querySelectorAll('input')].map((i) => i.value))")
+    return [[float(value.replace("−", "-")) for value in row] for row in typed]

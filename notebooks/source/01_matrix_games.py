@@ -159,8 +159,8 @@ reveal(my_count, len(ends), "Each may take either action, so all combinations ha
 # best cell is unique, and with ties the inclusion is what a team needs: whatever the agents pick is best.
 
 # %%
-print("averages as utilities:", is_igm(climbing.payoff, utilities))
-print("(1, 0, 0) for both:   ", is_igm(climbing.payoff, ([1, 0, 0], [1, 0, 0])))
+print("averages as utilities:", bool(is_igm(climbing.payoff, utilities)))
+print("(1, 0, 0) for both:   ", bool(is_igm(climbing.payoff, ([1, 0, 0], [1, 0, 0]))))
 
 # %% [markdown]
 # The table is the same in both lines. IGM is no property of a table: it relates a table *to utilities*.

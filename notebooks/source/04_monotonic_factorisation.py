@@ -112,7 +112,7 @@ reveal(my_monotone_games, found, "In the others two rows cross: each is better i
 # %%
 rng = np.random.default_rng(0)
 for size, share in ((2, 1 / 3), (3, 1 / 240)):
-    monotone = sum(is_monotone(uniform_game((size, size), rng)) for _ in range(12_000))
+    monotone = sum(bool(is_monotone(uniform_game((size, size), rng))) for _ in range(12_000))
     print(f"{size}×{size}: {monotone} of 12000; expected {12_000 * share:.0f}")
 
 # %% [markdown]

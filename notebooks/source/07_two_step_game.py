@@ -272,7 +272,7 @@ reveal(my_ns_return, parts["QMIX-NS"][2], "It bends, and the agents' own utiliti
 rng = np.random.default_rng(0)
 q1, q2, w, b = rng.normal(size=2), rng.normal(size=2), np.abs(rng.normal(size=2)), rng.normal()
 lin_table = w[0] * q1[:, None] + w[1] * q2[None, :] + b
-print("a QMIX-Lin table is additive:", is_additive(lin_table), "  2B is additive:", is_additive(two_b))
+print("a QMIX-Lin table is additive:", bool(is_additive(lin_table)), "  2B is additive:", bool(is_additive(two_b)))
 print("least loss of any sum on 2B:", additive_fit(two_b).mse)
 
 # %% [markdown]

@@ -50,7 +50,7 @@ def check_is_monotone_table(answer: Any) -> str:
     diagnose(
         answer,
         [(payoff,) for payoff in _small_tables()],
-        right=is_monotone,
+        right=lambda payoff: bool(is_monotone(payoff)),
         misconceptions=[
             Misconception(
                 "the order in which the actions are written",
@@ -78,7 +78,7 @@ def check_is_monotone_table(answer: Any) -> str:
             Misconception(
                 "monotone means additive",
                 "a table may rise without being a sum: 0, 1, 1, 8 does.",
-                is_additive,
+                lambda payoff: bool(is_additive(payoff)),
             ),
         ],
     )

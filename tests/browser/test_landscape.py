@@ -1,12 +1,9 @@
 """The landscape explorer in a real browser: what it shows must be what Python computes."""
 
-import json
 import statistics
-import time
-from pathlib import Path
 
 import pytest
-from explorers import WATCH, mount, pixels, press, root, shown
+from explorers import WATCH, mount, pixels, press, root, shown, wait_for_kernel
 from playwright.sync_api import Locator, Page
 
 from qmix_edu.widgets import LandscapeExplorer
@@ -77,15 +74,6 @@ def test_in_jupyterlab_every_setting_equals_python(notebook: Page, lab):
             assert_equals_python(notebook, twin)
     wait_for_kernel(lab.root / "seen.json", [2, "none"])
     assert notebook.problems == []
-
-
-def wait_for_kernel(path: Path, expected: list) -> None:
-    deadline = time.monotonic() + 20
-    seen = None
-    while seen != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
-        seen = json.loads(path.read_text() or "null") if path.exists() else None
-    assert seen == expected, f"the kernel saw {seen}, expected {expected}"
 
 
 def test_in_jupyterlab_a_key_is_seen_within_50_ms(notebook: Page):

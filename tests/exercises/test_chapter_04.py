@@ -27,11 +27,11 @@ def comparable(rows):
         (comparable, "rows only"),
         (lambda p: comparable(p.T), "columns only"),
         (lambda p: len(greedy_of(p)) > 0, "only the best action counts"),
-        (is_additive, "monotone means additive"),
+        (lambda p: bool(is_additive(p)), "monotone means additive"),
         (lambda p: True, "a constant"),
         (lambda p: False, "a constant"),
         (lambda p: not is_monotone(p), "not yet"),
-        (lambda p: int(is_monotone(p)), "not yet"),
+        (lambda p: int(bool(is_monotone(p))), "not yet"),
     ],
 )
 def test_is_monotone_table_wrong(answer, name):

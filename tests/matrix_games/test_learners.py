@@ -15,13 +15,24 @@ from matrix_games import (
     LenientQ,
     LockedDistributedQ,
     MatrixGame,
+    NegativeUpdateIntervals,
     OwnTemperature,
     Study,
     catalogue,
     platonia_like,
     play,
+    wilson_interval,
 )
-from matrix_games.learners import _check, _check_counts, distributed_rule, hysteretic_rule, lenient_rule, q_rule
+from matrix_games.learners import (
+    check_counts,
+    check_game,
+    check_kinds,
+    distributed_rule,
+    hysteretic_rule,
+    lenient_rule,
+    nui_rule,
+    q_rule,
+)
 
 INDEPENDENT = (
     IndependentQ(),
@@ -30,6 +41,7 @@ INDEPENDENT = (
     HystereticQ(),
     LenientQ(),
     FrequencyMaximumQ(),
+    NegativeUpdateIntervals(),
 )
 LEARNERS = (JointQ(), *INDEPENDENT)
 ALWAYS_RANDOM = EpsilonGreedy(start=1.0, end=1.0)
@@ -69,6 +81,60 @@ def test_the_rules_by_hand():
     np.testing.assert_allclose(lenient_rule(q, target, 0.25, leniency, np.full(3, 0.9)), [2, 8, 4])
 
 
+def test_the_rule_of_intervals_by_hand():
+    q, highest, bound = np.array([5.0, 5.0, 5.0, 5.0]), np.full(4, 7.0), np.array([3.0, 3.0, 3.0, 7.5])
+    target = np.array([8.0, 3.0, 2.9, 7.0])  # a record, in the interval, below it, the record again
+    np.testing.assert_allclose(nui_rule(q, target, 0.5, highest, bound), [8, 4, 5, 6])
+
+
+def test_an_interval_by_hand():
+    learner = NegativeUpdateIntervals(alpha=0.5, decay=0.5, margin=1.0, patience=2)
+    rewards = [4, 8, 0, 8, 0, 8, 8, 4]  # two records; 0 is ignored twice, 4 is believed
+    spread = 36 / 7 - np.sqrt(272 / 7 - (36 / 7) ** 2) - 1  # mean - deviation - margin of the first seven: .62
+    values, bounds = [4, 8, 8, 8, 8, 8, 8, 6], [4, 8, 8, 3.5, 3.5, 1.25, spread, spread]
+    for count in range(1, 9):
+        tables = after(learner, [((0, 0), reward) for reward in rewards[:count]])
+        np.testing.assert_allclose([tables[0][0, 0], tables[3][0, 0]], [values[count - 1], bounds[count - 1]])
+
+
+def test_intervals_move_as_in_a_loop_over_rewards():
+    learner = NegativeUpdateIntervals(alpha=0.5, decay=0.5, margin=1.0, patience=3, window=1000)
+    rewards = [4, 8, 0, 6, 8, 8, -5, 0, 8, 0]
+    seen, q, h, low, b = [], 0.0, -np.inf, np.inf, np.inf
+    for play_number, r in enumerate(rewards, start=1):
+        seen.append(r)
+        if r > h:
+            q = r
+        elif r == h or r >= b:
+            q += 0.5 * (r - q)
+        h, low = max(h, r), min(low, r)
+        if play_number <= 3:
+            b = h
+        elif r == h:
+            b = max(low - 1 + 0.5 * (b - (low - 1)), np.mean(seen) - np.std(seen) - 1)
+        tables = after(learner, [((0, 1), r) for r in seen])
+        expected = [q, h, low, b, play_number, np.mean(seen), np.var(seen)]
+        np.testing.assert_allclose([table[0, 0] for table in tables], expected)
+        np.testing.assert_allclose([table[1, 1] for table in tables], expected)
+        assert tables[4][0, 1] == 0
+
+
+def test_intervals_forget_old_rewards():
+    learner = NegativeUpdateIntervals(window=19)  # step .1 from the tenth play on
+    tables = after(learner, [((0, 0), 0)] * 10 + [((0, 0), 1)] * 30)
+    mean = 1 - 0.9**30
+    np.testing.assert_allclose([tables[5][0, 0], tables[6][0, 0]], [mean, mean * (1 - mean)])
+
+
+@pytest.mark.parametrize(("learner", "scale"), [(IndependentQ(), 2.0**300), (HystereticQ(), 2.0**-300)], ids=name)
+def test_values_follow_the_unit_of_rewards(learner, scale):
+    payoff = catalogue["climbing"].payoff
+    small, large = (
+        play(own_game(payoff * unit), learner, rng=rng(), runs=5, plays=200).values for unit in (1.0, scale)
+    )
+    np.testing.assert_array_equal(small * scale, large)
+
+
 THREE_PLAYS = [((0, 0), 8), ((1, 0), 8), ((0, 0), 0)]
 
 
@@ -82,6 +148,7 @@ THREE_PLAYS = [((0, 0), 8), ((1, 0), 8), ((0, 0), 0)]
         (LenientQ(alpha=0.5, theta=1e9), [[4, 4], [6, 0]]),
         (LenientQ(alpha=0.5, theta=1e-9), [[2, 4], [3, 0]]),
         (FrequencyMaximumQ(alpha=0.5), [[2, 4], [3, 0]]),
+        (NegativeUpdateIntervals(alpha=0.5), [[8, 8], [8, 0]]),
     ],
     ids=name,
 )
@@ -283,6 +350,8 @@ GOLDENS = [  # learner, exploration, game, per cent of runs that end in an optim
     (FORGETFUL, EpsilonGreedy(), PS, 87.1),
     (FORGETFUL, EpsilonGreedy(), FS, 1.7),
     (STUBBORN, EpsilonGreedy(), PS, 0.0),
+    (NegativeUpdateIntervals(), EpsilonGreedy(), "climbing", 80.3),
+    (NegativeUpdateIntervals(), EpsilonGreedy(), FS, 93.0),
     (LenientQ(theta=1e3, delta=0.998), OwnTemperature(omega=1.0), "climbing", 26.1),
     (LenientQ(theta=10.0, delta=0.998), OwnTemperature(omega=1.0), PS, 70.2),
     (LenientQ(theta=1e3, delta=0.998), OwnTemperature(omega=1.0), FS, 49.0),
@@ -355,27 +424,33 @@ CLIMBING = catalogue["climbing"]
     [
         (lambda: IndependentQ(alpha=0.0), "alpha is 0.0, expected a step size above 0 and at most 1"),
         (lambda: JointQ(alpha=float("nan")), "alpha is nan"),
-        (lambda: IndependentQ(initial=float("inf")), "initial is inf, expected a finite number"),
+        (lambda: IndependentQ(initial=float("inf")), "initial is inf, expected a number of size"),
         (lambda: HystereticQ(beta=0.2), "beta is 0.2, expected a number from 0 to alpha = 0.1"),
         (lambda: HystereticQ(beta=-0.1), "beta is -0.1"),
-        (lambda: LenientQ(theta=0.0), "theta is 0.0, expected a finite number above 0"),
+        (lambda: LenientQ(theta=0.0), "theta is 0.0, expected a number above 0"),
         (lambda: LenientQ(delta=1.1), "delta is 1.1, expected a factor"),
         (lambda: LenientQ(max_temperature=-1.0), "max_temperature is -1"),
-        (lambda: FrequencyMaximumQ(c=-1.0), "c is -1.0, expected a finite weight"),
+        (lambda: LenientQ(nu=-0.1), "nu is -0.1, expected a share from 0 to 1"),
+        (lambda: NegativeUpdateIntervals(decay=1.5), "decay is 1.5, expected a factor from 0 to 1"),
+        (lambda: NegativeUpdateIntervals(margin=-1.0), "margin is -1.0, expected a number from 0"),
+        (lambda: NegativeUpdateIntervals(patience=0), "patience is 0, expected a whole number"),
+        (lambda: wilson_interval(5, 4), "successes is 5, expected a whole number from 0 to the 4 trials"),
+        (
+            lambda: play(own_game([[1e101]]), IndependentQ(), rng=rng()),
+            r"own can pay 1e\+101 in size, expected",
+        ),
+        (lambda: FrequencyMaximumQ(c=-1.0), "c is -1.0, expected a weight from 0"),
         (lambda: EpsilonGreedy(start=1.5), "start is 1.5, expected a number from 0 to 1"),
         (lambda: EpsilonGreedy(over=8000.0), "over is 8000.0, expected a number from 0 to 1"),
-        (lambda: Boltzmann(end=0.0), "end is 0.0, expected a finite temperature above 0"),
+        (lambda: Boltzmann(end=0.0), "end is 0.0, expected a number above 0"),
         (lambda: OwnTemperature(omega=0.0), "omega is 0.0, expected"),
-        (
-            lambda: _check([[1, 2]], IndependentQ(), ALWAYS_RANDOM, rng()),
-            "game is .*, expected a MatrixGame",
-        ),
-        (lambda: _check(CLIMBING, IndependentQ, ALWAYS_RANDOM, rng()), "learner is <class.*expected a Learner"),
-        (lambda: _check(CLIMBING, IndependentQ(), ALWAYS_RANDOM, 7), "rng is 7, expected a numpy Generator"),
-        (lambda: _check(CLIMBING, IndependentQ(), 0.1, rng()), "exploration is 0.1, expected"),
+        (lambda: check_game([[1, 2]]), "game is a list, expected a MatrixGame"),
+        (lambda: check_kinds(IndependentQ, ALWAYS_RANDOM, rng()), "learner is <class.*expected a Learner"),
+        (lambda: check_kinds(IndependentQ(), ALWAYS_RANDOM, 7), "rng is 7, expected a numpy Generator"),
+        (lambda: check_kinds(IndependentQ(), 0.1, rng()), "exploration is 0.1, expected"),
         (lambda: play(CLIMBING, IndependentQ(), rng=rng(), runs=0), "runs is 0, expected a whole number"),
-        (lambda: _check_counts(runs=1, plays=1.5), "plays is 1.5, expected a whole number"),
-        (lambda: _check_counts(snapshots=True), "snapshots is True, expected"),
+        (lambda: check_counts(runs=1, plays=1.5), "plays is 1.5, expected a whole number"),
+        (lambda: check_counts(snapshots=True), "snapshots is True, expected"),
         (lambda: play(CLIMBING, IndependentQ(), rng=rng(), plays=5, snapshots=6), "snapshots is 6, .* each of the 5"),
         (
             lambda: play(CLIMBING, DistributedQ(initial=0.0), rng=rng()),
@@ -399,3 +474,65 @@ def test_bad_input_is_named(call, message):
 def test_platonia_needs_somebody_to_send():
     study = play(platonia_like(3), LockedDistributedQ(), rng=rng(), runs=100, plays=500)
     assert study.share == 1 and (study.greedy.sum(axis=1) == 1).all()
+
+
+PARAMETERS = [  # what takes them, and an argument of it
+    (learner, field)
+    for learner, fields in {
+        "IndependentQ": ["alpha", "initial"],
+        "JointQ": ["alpha"],
+        "DistributedQ": ["initial"],
+        "LockedDistributedQ": ["initial"],
+        "HystereticQ": ["alpha", "beta"],
+        "LenientQ": ["alpha", "theta", "delta", "max_temperature", "nu"],
+        "FrequencyMaximumQ": ["c"],
+        "NegativeUpdateIntervals": ["decay", "margin", "patience", "window"],
+        "EpsilonGreedy": ["start", "end", "over"],
+        "Boltzmann": ["start", "end"],
+        "OwnTemperature": ["omega", "min_temperature"],
+    }.items()
+    for field in fields
+]
+JUNK = st.one_of(
+    st.sampled_from([None, True, "x", [], {}, (), object(), rng, 1j, 10**400, -(10**400), [[1], [1, 2]]]),
+    st.floats(),
+    st.integers(-3, 3),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(PARAMETERS), JUNK)
+def test_any_other_parameter_learns_or_gives_one_sentence(plain, answer, parameter, junk):
+    kind, field = parameter
+    made = answer(getattr(plain, kind), " is ", **{field: junk})
+    if made is None:
+        return
+    learner = made if isinstance(made, plain.Learner) else plain.LenientQ()
+    exploration = made if isinstance(made, plain.Exploration) else plain.EpsilonGreedy()
+    parts = {"game": plain.catalogue["climbing"], "learner": learner, "exploration": exploration}
+    study = answer(plain.play, "initial is ", **parts, rng=rng(), runs=2, plays=6)
+    assert study is None or np.isfinite(study.values).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(["game", "learner", "rng", "runs", "plays", "exploration", "snapshots"]), JUNK)
+def test_any_other_argument_gives_a_study_or_one_sentence(plain, answer, field, junk):
+    parts = {"game": plain.catalogue["climbing"], "learner": plain.JointQ(), "rng": rng(), "runs": 2, "plays": 3}
+    study = answer(plain.play, f"{field} is ", **parts | {field: junk})
+    assert study is None or np.isfinite(study.values).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(["successes", "trials", "confidence"]), JUNK)
+def test_any_other_count_gives_an_interval_or_one_sentence(plain, answer, field, junk):
+    interval = answer(plain.wilson_interval, " is ", **{"successes": 1, "trials": 2} | {field: junk})
+    assert interval is None or 0 <= interval[0] <= interval[1] <= 1
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=name)
+def test_huge_rewards_and_agents_of_any_number_of_actions(learner):
+    for shape in ((1,), (4, 1, 2)):
+        payoff = np.where(rng().random(shape) < 0.5, 1e100, 9e99)
+        study = play(own_game(payoff), learner, rng=rng(), runs=3, plays=300)
+        assert (study.greedy < shape).all() and (study.values[np.isfinite(study.values)] <= 1e100).all()
+        assert not np.isnan(study.values).any()

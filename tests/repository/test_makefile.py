@@ -21,7 +21,19 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_make_alone_lists_every_command():
     listed = re.findall(r"^(\S+)", make().stdout, flags=re.MULTILINE)
-    assert listed == ["help", "lab", "test", "lint", "notebooks", "course", "picture", "lock", "clean"]
+    assert listed == [
+        "help",
+        "lab",
+        "test",
+        "lint",
+        "notebooks",
+        "course",
+        "picture",
+        "bench",
+        "tables",
+        "lock",
+        "clean",
+    ]
 
 
 def test_lab_sets_up_and_opens_the_first_page_on_this_machine_only():
@@ -39,6 +51,14 @@ def test_test_sets_up_the_test_extras():
     plan = make("-n", "test", PYTHON="python3.11", TEST_ARGS="tests/repository").stdout
     assert "python3.11 tools/setup_venv.py --extra dev\n" in plan
     assert plan.strip().endswith("python -m pytest tests/repository")
+
+
+def test_every_benchmark_and_only_the_tables_asked_for_are_made():
+    plan = make("-n", "bench").stdout
+    names = re.search(r"for name in (.*?); do", plan).group(1).split()
+    assert "matrix_game_costs" in names and "python benchmarks/$name.py" in plan
+    assert all((ROOT / f"benchmarks/{name}.py").is_file() for name in names)
+    assert make("-n", "tables", TABLES="one two").stdout.strip().endswith("python benchmarks/tables.py one two")
 
 
 def test_a_python_that_is_not_there_is_one_line():
