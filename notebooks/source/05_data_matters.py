@@ -22,14 +22,15 @@ from matrix_games import (
     additive_fit,
     catalogue,
     fixed_points,
-    gaussian_law,
+    gaussian_payoffs,
     largest_stable_epsilon,
     monotone_fit,
     study_random_games,
-    uniform_law,
+    uniform_payoffs,
 )
 from qmix_edu.exercises import reveal, steps
 from qmix_edu.plots import action_names, plot_fits
+from qmix_edu.widgets import PayoffExplorer
 
 names = action_names(3)  # a, b, c
 
@@ -149,6 +150,13 @@ reveal(my_payoff, qtran.payoff[greedy["ε = 0.9"][0]], "A little less of the 8 i
 # and the *data*.
 
 # %% [markdown]
+# Slide the data yourself: the explorer below starts with QTRAN's game. Choose (b, b) as the cell that the team
+# believes in and take ε down with the arrow keys; then try the penalty game, or numbers of your own.
+
+# %%
+PayoffExplorer(qtran.payoff, epsilon=1.0, centre=(1, 1))
+
+# %% [markdown]
 # ## 3. A choice that confirms itself
 #
 # Beliefs make data, and data make beliefs. A joint action is a **fixed point** at ε if the fit to the data
@@ -198,7 +206,9 @@ for ax, (name, fit) in zip(axes, {"VDN and IQL": additive_fit, "best monotone fi
 _ = axes[-1].set_xlabel("exploration rate ε")
 
 # %%
-reveal(my_epsilon, round(largest_stable_epsilon(climbing, (0, 0)), 3), "Exactly 11/21. Above it the -30 weighs too much.")
+reveal(
+    my_epsilon, round(largest_stable_epsilon(climbing, (0, 0)), 3), "Exactly 11/21. Above it the -30 weighs too much."
+)
 
 # %% [markdown]
 # Each square is a cell that confirms itself at that ε. Read the upper picture from right to left, as a team
@@ -254,48 +264,53 @@ check_regret(regret)
 # %% [markdown]
 # The best monotone table always fits at least as well as the best sum, since every sum is monotone.
 #
-# **Predict.** On 3×3 tables with payoffs uniform between 0 and 1, which of the two has the lower regret, `"sum"`
-# or `"monotone"`? And with Gaussian payoffs?
+# **Predict.** Draw many 4×4 tables with payoffs uniform between 0 and 1. Which of the two has the lower mean
+# regret, `"sum"` or `"monotone"`? And with Gaussian payoffs?
 
 # %%
 my_uniform, my_gaussian = ..., ...
 
 # %%
 rng = np.random.default_rng(0)
-GAMES = steps(3000, 60)
+GAMES = steps(10_000, 60)
 studies = {
-    (law, m): study_random_games({"uniform": uniform_law, "Gaussian": gaussian_law}[law], (m, m), GAMES, rng)
-    for law in ("uniform", "Gaussian")
+    (name, m): study_random_games(law, (m, m), GAMES, rng, classes=("additive", "monotone"))
+    for name, law in (("uniform", uniform_payoffs), ("Gaussian", gaussian_payoffs))
     for m in (2, 3, 4)
 }
 
 # %%
 print("payoffs    size   explained: sum, monotone      regret: sum, monotone, random play")
 for (law, m), study in studies.items():
-    add, mono = study.classes["additive"], study.classes["monotone"]
+    add, mono = study["additive"], study["monotone"]
     print(
-        f"{law:9s}  {m}×{m}   {add.explained:9.2f} {mono.explained:9.2f}     "
-        f"{add.regret:9.3f} {mono.regret:9.3f} {study.random_regret:9.3f}   (± {2 * mono.regret_error:.3f})"
+        f"{law:9s}  {m}×{m}   {add.explained_variance:9.2f} {mono.explained_variance:9.2f}     "
+        f"{add.mean_regret:9.3f} {mono.mean_regret:9.3f} {study.random_regret.mean():9.3f}   "
+        f"(± {2 * mono.regret_error:.3f})"
     )
 
 # %%
-lower = {
-    law: min(("sum", "monotone"), key=lambda k: studies[law, 3].classes["additive" if k == "sum" else k].regret)
+lower = tuple(
+    "sum" if studies[law, 4]["additive"].mean_regret < studies[law, 4]["monotone"].mean_regret else "monotone"
     for law in ("uniform", "Gaussian")
-}
-reveal((my_uniform, my_gaussian) if my_uniform is not ... else ..., (lower["uniform"], lower["Gaussian"]), "")
+)
+mine = ... if my_uniform is ... else (my_uniform, my_gaussian)
+reveal(mine, lower, "The better fit is not the better player everywhere.")
 
 # %% [markdown]
-# **Explain.** The monotone class explains far more of the variance, in every row. At 2×2 both play alike. From
-# 3×3 on, with uniform payoffs, the better fit plays *worse*; with Gaussian payoffs it plays slightly better:
-# large payoffs stand out, and a fit that spends its freedom on them keeps them on top. A squared loss counts
-# all cells; play depends on one. What the loss buys with the other cells need not help the one that matters.
+# **Explain.** The monotone class explains far more of the variance, in every row. At 2×2 both play alike. On larger
+# tables with uniform payoffs the better fit plays *worse*; with Gaussian payoffs, where a few large numbers stand
+# out, it plays a little better. A squared loss counts all cells; play depends on one. What the loss buys with the
+# other cells need not help the one that matters. So never argue from a lower loss to better play: measure.
+#
+# Two more things to notice. The sum explains 2/(m + 1) of the variance whatever the payoffs' law is (chapter 03).
+# And both play far better than chance (`random play`), although both get nearly every value wrong.
 #
 # ## Two things people believe
 #
 # - *"The learned table shows the method."* It shows the method *and the data*: -8 and -12 are one method.
-# - *"Lower loss, lower regret."* The best monotone fit has the lower loss on every game and the higher regret on
-#   uniform 3×3 ones.
+# - *"Lower loss, lower regret."* The best monotone fit never has the higher loss, and on uniform 4×4 games it has
+#   the higher mean regret.
 #
 # ## What to remember
 #

@@ -130,9 +130,7 @@ def check_border_value(answer: Any) -> str:
             Misconception(
                 "not divided by the weights of these cells",
                 "the weights of all nine cells sum to 1, those of these five do not: divide by their sum.",
-                lambda payoff, weights: (
-                    (weights * payoff)[0].sum() + (weights * payoff)[1:, 0].sum()
-                ),
+                lambda payoff, weights: (weights * payoff)[0].sum() + (weights * payoff)[1:, 0].sum(),
                 hint=2,
             ),
             Misconception(
@@ -239,9 +237,15 @@ def check_game_that_lets_go(answer: Any) -> str:
             for rate in (0.9 * epsilon, 1.1 * epsilon)
         }
         if not any(stays.values()):
-            wrong("it lets go too early", f"for ε = {epsilon} the optimum is left at {0.9 * epsilon:.2f} already.", hint=2)
+            wrong(
+                "it lets go too early", f"for ε = {epsilon} the optimum is left at {0.9 * epsilon:.2f} already.", hint=2
+            )
         if all(stays.values()):
-            wrong("it never lets go", f"for ε = {epsilon} the optimum still confirms itself at {1.1 * epsilon:.2f}.", hint=2)
+            wrong(
+                "it never lets go",
+                f"for ε = {epsilon} the optimum still confirms itself at {1.1 * epsilon:.2f}.",
+                hint=2,
+            )
     return "you built a stable optimum that a team with more exploration than this cannot hold."
 
 

@@ -99,9 +99,7 @@ def test_border_value_right(answer):
     assert chapter.check_border_value(answer).status == "correct"
 
 
-@pytest.mark.parametrize(
-    ("epsilon", "value"), [(1, -8), (0.5, -10.18), (0.1, -11.66), (0.05, -11.83)]
-)
+@pytest.mark.parametrize(("epsilon", "value"), [(1, -8), (0.5, -10.18), (0.1, -11.66), (0.05, -11.83)])
 def test_the_border_of_the_qtran_game_by_exploration(epsilon, value):
     sampled = Sampling.epsilon_greedy((3, 3), (1, 1), epsilon).probabilities
     assert chapter.border_value(catalogue["qtran"].payoff, sampled) == pytest.approx(value, abs=0.005)
@@ -196,5 +194,3 @@ def test_regret_wrong(answer, name):
 )
 def test_regret_right(answer):
     assert chapter.check_regret(answer).status == "correct"
-
-
