@@ -25,6 +25,7 @@ from matrix_games.deciding import dominant, is_monotone, is_supermodular, mean_u
 from matrix_games.games import Array, JointAction, MatrixGame, as_table, slack, table_of
 from matrix_games.orders import (
     MONOTONE,
+    SAME,
     SUPERMODULAR,
     TIE,
     Orders,
@@ -35,7 +36,6 @@ from matrix_games.orders import (
     searchable,
 )
 
-_SAME = 1e-7  # tables that differ by less, in units of the payoff range, are one
 _RESTARTS = 6  # of the local search, fewer for large tables
 _MAX_CELLS = 256
 _WEIGHT_RANGE = 1e9
@@ -231,7 +231,7 @@ def checked_weights(weights: ArrayLike | None, shape: tuple[int, ...]) -> Array:
 
 def _fit(mse: float, bound: float, tables: list[Array], span: float, utilities: Sequence[Array] = ()) -> Fit:
     """Collect the greedy joint actions, with ties up to 1e-7 of the payoffs' range, and freeze the arrays."""
-    greedy = sorted({joint for table in tables for joint in dominant(table, max(_SAME * span, slack(table, _SAME)))})
+    greedy = sorted({joint for table in tables for joint in dominant(table, max(SAME * span, slack(table, SAME)))})
     for array in (*tables, *utilities):
         array.setflags(write=False)
     return Fit(mse, bound, tuple(tables), tuple(greedy), tuple(utilities) or None)
@@ -312,7 +312,7 @@ def _keep_best(best: float, found: list[Array], losses: Array, tables: Array) ->
 def _distinct(tables: list[Array]) -> list[Array]:
     kept: list[Array] = []
     for table in tables:
-        if not any(np.abs(table - other).max() <= _SAME for other in kept):
+        if not any(np.abs(table - other).max() <= SAME for other in kept):
             kept.append(table)
     return sorted(kept, key=lambda table: tuple(np.round(table.ravel(), 6)), reverse=True)
 

@@ -31,6 +31,7 @@ Bound = Callable[[Array, Array, tuple[int, ...]], Array]
 """Lower bound of the loss in one cone, from the same arguments, to ``[k]``."""
 
 TIE = 1e-11  # losses that differ by less, in units of the squared payoff range, are equal
+SAME = 1e-7  # tables that differ by less, in units of the payoff range, are one
 _MOST_ORDERS = factorial(6) ** 2
 _ROWS = 4096  # orders projected together
 _WIDTHS = (2, 6, 24, 96, *[256] * 78)  # orders of one game projected before the bounds of the rest are compared again

@@ -22,7 +22,6 @@ from matrix_games.orders import MONOTONE, SUPERMODULAR, UnionOfCones, search, se
 PayoffLaw = Callable[[tuple[int, ...], np.random.Generator], Array]
 """Draws independent payoffs of a shape; :func:`uniform_payoffs` is one."""
 
-_SAME = 1e-7  # of the payoffs' range: what greedy agents take for a tie in a fit
 _OPTIMAL = 1e-12  # of the payoffs' range: ties of the optimum
 _REPRESENTED = 1e-9  # of the payoffs' range: a game and its fit are one table
 _MOST_PAYOFFS = 10_000_000
@@ -230,7 +229,7 @@ def _greedy(tables: Array) -> NDArray[np.bool_]:
     chosen = np.ones(tables.shape, dtype=np.bool_)
     for agent in range(1, tables.ndim):
         others = tuple(axis for axis in range(1, tables.ndim) if axis != agent)
-        chosen &= (tables >= tables.max(axis=agent, keepdims=True) - _SAME).all(axis=others, keepdims=True)
+        chosen &= (tables >= tables.max(axis=agent, keepdims=True) - SAME).all(axis=others, keepdims=True)
     return chosen
 
 

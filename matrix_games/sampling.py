@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from matrix_games.factorisation import additive_fit
 from matrix_games.games import Array, JointAction, MatrixGame, as_table, joint_actions, slack, table_of
+from matrix_games.orders import SAME
 
 _SUM = 1e-9  # probabilities may miss the sum of 1 by this much
 _INDEPENDENT = 1e-12  # a distribution within this of the product of its marginals is a product
-_SAME = 1e-7  # values that differ by less, in units of the payoff range, are equal: as in the fits
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -206,7 +206,7 @@ def iql_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None = None) ->
     """
     table = table_of(payoff)
     values = iql_values(table, np.full(table.shape, 1.0) if weights is None else weights)
-    allowed = slack(table, _SAME)
+    allowed = slack(table, SAME)
     chosen = np.ones(table.shape, dtype=np.bool_)
     for agent, value in enumerate(values):
         chosen &= (value >= value.max() - allowed).reshape([-1 if axis == agent else 1 for axis in range(table.ndim)])

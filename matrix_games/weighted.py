@@ -21,13 +21,13 @@ from matrix_games.cones import upper_sets
 from matrix_games.deciding import dominant, is_monotone
 from matrix_games.factorisation import Fit, checked_weights, monotone_fit
 from matrix_games.games import Array, MatrixGame, slack, table_of
+from matrix_games.orders import SAME
 from matrix_games.sampling import Sampling
 
 Standing = Literal["greedy", "tied", "lost"]
 
 _LEAST = 1e-6  # alpha
 _TIE = 1e-11  # losses that differ by less, in units of alpha times the squared payoff range, are equal
-_SAME = 1e-7  # tables that differ by less, in units of the payoff range, are one
 _BATCH = 256  # orders solved together
 _EXACT_UP_TO = {2: 5, 3: 3, 4: 2}  # number of agents -> largest number of actions
 
@@ -54,7 +54,8 @@ def central_fit(
     table, weight = _weights(payoff, alpha, sampling)
     central = weight * np.where(_optimal(table), 1.0, alpha)
     fit = monotone_fit(table, central)
-    return replace(fit, mse=fit.mse * float(central.sum()))
+    total = float(central.sum())
+    return replace(fit, mse=fit.mse * total, lower_bound=fit.lower_bound * total)
 
 
 def optimistic_fit(
@@ -101,10 +102,10 @@ def optimistic_fit(
 
 
 def _fit(mse: float, solutions: list[Array], payoff: Array) -> Fit:
-    greedy = sorted({joint for table in solutions for joint in dominant(table, slack(payoff, _SAME))})
+    greedy = sorted({joint for table in solutions for joint in dominant(table, slack(payoff, SAME))})
     for table in solutions:
         table.setflags(write=False)
-    return Fit(mse, True, tuple(solutions), tuple(greedy))
+    return Fit(mse, mse, tuple(solutions), tuple(greedy))
 
 
 def standing_of_optimum(payoff: MatrixGame | ArrayLike, fit: Fit) -> Standing:
@@ -119,7 +120,7 @@ def standing_of_optimum(payoff: MatrixGame | ArrayLike, fit: Fit) -> Standing:
         ValueError: bad payoff.
     """
     table = table_of(payoff)
-    optimal, allowed = _optimal(table), slack(table, _SAME)
+    optimal, allowed = _optimal(table), slack(table, SAME)
     if all(optimal[joint] for joint in fit.greedy):
         return "greedy"
     reached = all(bool((solution[optimal] >= solution.max() - allowed).any()) for solution in fit.solutions)
@@ -303,7 +304,7 @@ def _chain_losses(values: Array, weight: Array, alpha: float, agent: int, orders
 def _distinct(tables: list[Array]) -> list[Array]:
     kept: list[Array] = []
     for table in tables:
-        if not any(np.abs(table - other).max() <= _SAME for other in kept):
+        if not any(np.abs(table - other).max() <= SAME for other in kept):
             kept.append(table)
     return sorted(kept, key=lambda table: tuple(np.round(table.ravel(), 6)), reverse=True)
 

@@ -18,13 +18,13 @@ from numpy.typing import ArrayLike
 from matrix_games import Fit, MatrixGame, Sampling, additive_fit, catalogue, monotone_fit, supermodular_fit
 from matrix_games.deciding import dominant
 from matrix_games.games import slack
+from matrix_games.orders import SAME
 from qmix_edu import plots
 from qmix_edu.widgets.modules import css, esm
 from qmix_edu.widgets.tables import Array, TableExplorer, joint_name, joint_names, number, small_games
 
 _CLASSES = {"additive": additive_fit, "supermodular": supermodular_fit, "monotone": monotone_fit}
 _LEAST_EPSILON = 0.05
-_SAME = 1e-7  # of the payoffs' range: how close the values of greedy actions are, as in matrix_games.factorisation
 
 
 class PayoffExplorer(TableExplorer):
@@ -145,7 +145,7 @@ class PayoffExplorer(TableExplorer):
             "greedy": [list(joint) for joint in fit.greedy],
             "regret": [min(regrets), max(regrets)],
             "shown": shown,
-            "shown_greedy": [list(a) for a in dominant(drawn, max(_SAME * float(np.ptp(table)), slack(drawn, _SAME)))],
+            "shown_greedy": [list(a) for a in dominant(drawn, max(SAME * float(np.ptp(table)), slack(drawn, SAME)))],
         }
 
 
