@@ -10,7 +10,7 @@
 #   rate at which it lets go of them;
 # - say what a lower loss promises about play (less than one thinks), and measure it on random games.
 #
-# **Time needed:** 50 minutes. Five exercises. Before it: [04 Monotonic factorisation,
+# **Time needed:** 55 minutes. Five exercises. Before it: [04 Monotonic factorisation,
 # exactly](04_monotonic_factorisation.ipynb).
 
 # %%
