@@ -99,8 +99,8 @@ def several_states() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "learners in one-shot games": one_shot,
-    "learners in games of several states": several_states,
+    "learners-one-shot": one_shot,
+    "learners-several-states": several_states,
 }
 
 if __name__ == "__main__":

@@ -148,7 +148,8 @@ class Learner(ABC):
         Args:
             tables: what was learnt so far, ``[runs, heads, actions]`` each.
             actions: the action of each head, ``[runs, heads]``.
-            target: what each head's value moves towards, here the reward, ``[runs, 1]`` or ``[runs, heads]``.
+            target: what each head's value moves towards, ``[runs, 1]`` or ``[runs, heads]``; the reward in
+                one-shot games, and ``r + gamma max Q_i(s', .)`` where another state follows.
             rng: used by lenient learners only.
         """
 
@@ -312,7 +313,7 @@ class HystereticQ(_StepSize):
 
 @dataclass(frozen=True, kw_only=True)
 class LenientQ(_StepSize):
-    """Lenient learning (LMRL2) in one-shot games: forgive low rewards while an action is young.
+    """Lenient learning (LMRL2): forgive low rewards while an action is young.
 
     With ``d = r - Q_i(a_i)`` and leniency ``l = exp(-1 / (theta T_i(a_i)))``: ``Q_i(a_i) += alpha d`` if
     ``d >= 0``, otherwise with probability ``1 - l`` only; then ``T_i(a_i) *= delta``. A higher ``theta`` is
@@ -537,7 +538,7 @@ class EpsilonGreedy(Exploration):
             return greedy
         draw = rng.random(greedy.shape) / epsilon  # below 1 with probability epsilon, and then uniform again
         sizes = np.isfinite(tables[0][0]).sum(axis=-1)  # [heads]
-        anything = np.minimum((draw * sizes).astype(np.intp), sizes - 1)
+        anything = np.minimum((np.minimum(draw, 1.0) * sizes).astype(np.intp), sizes - 1)
         return np.where(draw < 1, anything, greedy)
 
 

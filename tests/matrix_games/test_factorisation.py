@@ -1,3 +1,4 @@
+import warnings
 from itertools import combinations, permutations, product
 
 import numpy as np
@@ -240,6 +241,8 @@ def best_by_quadprog(payoff, weights, increasing_differences):
 
 SHAPES = [(2, 2), (2, 3), (4, 2), (3, 3), (3, 4), (2, 2, 2), (3, 2, 2), (2, 2, 2, 2), (5, 2), (3, 1, 3)]
 
+QUICK_SHAPES = [(2, 2), (2, 3), (4, 2), (3, 3), (2, 2, 2), (3, 2, 2), (2, 2, 2, 2), (3, 1, 3), (1, 4), (2, 1, 2, 2)]
+
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["monotone", "supermodular"])
@@ -257,6 +260,53 @@ def test_weighted_fits_agree_with_a_quadratic_programme(shape, kind, monkeypatch
         assert fit.mse == pytest.approx(best, abs=1e-9)
         assert fit.mse == pytest.approx(mse_of(payoff, fit.values, weights), abs=1e-9)
         assert same_set(fit.solutions, tables, atol=1e-6)
+
+
+def test_monotone_fits_of_many_weighted_games_agree_with_a_quadratic_programme():
+    rng = np.random.default_rng(2024)
+    for case in range(200):
+        shape = QUICK_SHAPES[case % len(QUICK_SHAPES)]
+        payoff = (rng.normal(size=shape), rng.random(shape), rng.integers(4, size=shape).astype(float))[case % 3]
+        weights = 10 ** rng.uniform(-(case % 4), 0, shape)
+        fit = monotone_fit(payoff, weights)
+        assert fit.exact and bool(is_monotone(fit.values))
+        assert fit.mse == pytest.approx(mse_of(payoff, fit.values, weights), abs=1e-9)
+        assert fit.mse == pytest.approx(best_by_quadprog(payoff, weights, False)[0], abs=1e-6)
+
+
+def test_bounds_are_below_the_losses_that_they_bound():
+    rng = np.random.default_rng(9)
+    for shape in [(3, 3), (4, 3), (2, 3, 2), (7, 2)]:
+        cells = int(np.prod(shape))
+        for _ in range(5):
+            values, weights = rng.normal(size=(6, cells)), rng.uniform(0.01, 1, (6, cells))
+            weights /= weights.sum(axis=1, keepdims=True)
+            fitted = cones.supermodular(values, weights, shape)
+            losses, bounds = (
+                (weights * (values - fitted) ** 2).sum(axis=1),
+                cones.supermodular_bound(values, weights, shape),
+            )
+            assert (bounds <= losses + 1e-12).all() and np.median(bounds / losses) > 0.9
+            table, mass = values[0].reshape(shape), weights[0].reshape(shape)
+            assert 0 < orders.chain_bound(table, mass) <= monotone_fit(table, mass).mse + 1e-12
+
+
+def test_a_search_that_is_cut_short_says_so(monkeypatch):
+    monkeypatch.setattr("matrix_games.orders._WIDTHS", (1,))
+    whole, cut = np.random.default_rng(4).random((4, 4)), 0
+    for payoff in (whole, whole.T, 10 * np.eye(4)):
+        fit = monotone_fit(payoff)
+        cut += not fit.exact
+        assert fit.lower_bound <= fit.mse and fit.exact == (fit.lower_bound == fit.mse)
+    assert cut > 0
+
+
+def test_equal_rows_may_be_told_apart_by_a_best_table():
+    """With unlike weights a best table tells equal rows apart, so they must not be merged."""
+    payoff, weights = np.array([[1.0, 0], [0, 1], [1, 0], [0, 9]]), np.array([[1.0, 9], [5, 5], [9, 1], [9, 9]])
+    fit = monotone_fit(payoff, weights)
+    merged = monotone_fit(payoff[[0, 1, 3]], np.stack([weights[0] + weights[2], weights[1], weights[3]]))
+    assert fit.mse < merged.mse - 1e-3
 
 
 def test_skipping_orders_loses_nothing():
@@ -367,7 +417,10 @@ def test_solutions_follow_relabelled_actions_and_agents(kind, game, data):
     moved = FITS[kind](payoff[where].transpose(axes), weights[where].transpose(axes))
     assert moved.mse == pytest.approx(fit.mse, abs=1e-9)
     assert same_set(moved.solutions, [table[where].transpose(axes) for table in fit.solutions])
-    assert len(moved.greedy) == len(fit.greedy)
+    back = [
+        [int(where[agent].flat[joint[axes.index(agent)]]) for agent in range(payoff.ndim)] for joint in moved.greedy
+    ]
+    assert sorted(map(tuple, back)) == sorted(fit.greedy)
 
 
 @pytest.mark.parametrize("kind", FITS)
@@ -558,6 +611,36 @@ def test_bad_input_is_one_clear_sentence(fit, payoff, weights, message):
     with pytest.raises(ValueError, match=message) as caught:
         fit(payoff, weights)
     assert "\n" not in str(caught.value)
+
+
+edges = st.sampled_from(
+    [0.0, 1.0, -1.0, 1e-300, 5e-324, 1e300, -1.7e308, 1e150, 1e-149, np.nan, np.inf, -np.inf, 1 / 3]
+)
+odd_shapes = st.sampled_from([(0,), (2, 0), (1,), (1, 1), (3,), (2, 2), (3, 2), (1, 3, 1), (2, 2, 2), ()])
+
+
+@pytest.mark.parametrize("kind", FITS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), shape=odd_shapes)
+def test_any_numbers_are_fitted_or_refused_in_one_sentence(kind, data, shape):
+    payoff = data.draw(npst.arrays(np.float64, shape, elements=st.one_of(st.floats(-3, 3), edges)))
+    other = data.draw(st.sampled_from([None, shape, shape, (2,), (*shape, 1)]))
+    positive = st.one_of(st.floats(0.01, 10), st.sampled_from([0.0, -1.0, 1e-300, 1e-9, 1e300, np.nan, np.inf]))
+    weights = None if other is None else data.draw(npst.arrays(np.float64, other, elements=positive))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            fit = FITS[kind](payoff, weights)
+        except ValueError as error:
+            assert str(error) and "\n" not in str(error)
+            return
+    relative = np.ones(shape) if weights is None else weights / weights.max()
+    size = np.ptp(payoff) or 1.0
+    assert fit.exact and np.isfinite(fit.mse) and fit.greedy
+    for table in fit.solutions:
+        assert np.isfinite(table).all() and bool(DECIDES[kind](table, 1e-5))
+        loss = (relative * ((payoff - table) / size) ** 2).sum() / relative.sum()
+        assert fit.mse / size / size == pytest.approx(loss, abs=1e-6)
 
 
 @pytest.mark.parametrize("fit", [monotone_fit, supermodular_fit])
