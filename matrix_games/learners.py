@@ -536,7 +536,8 @@ class EpsilonGreedy(Exploration):
         epsilon, greedy = self.epsilon(done), learner.greedy(tables)
         if epsilon == 0:
             return greedy
-        draw = rng.random(greedy.shape) / epsilon  # below 1 with probability epsilon, and then uniform again
+        # below 1 with probability epsilon, and then uniform again
+        draw = rng.random(greedy.shape) / max(epsilon, 1e-300)
         sizes = np.isfinite(tables[0][0]).sum(axis=-1)  # [heads]
         anything = np.minimum((np.minimum(draw, 1.0) * sizes).astype(np.intp), sizes - 1)
         return np.where(draw < 1, anything, greedy)
