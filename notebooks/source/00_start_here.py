@@ -57,6 +57,8 @@ _ = explorer.figure()
 #   everyone still act alone?
 # - [04 Monotonic factorisation, exactly](04_monotonic_factorisation.ipynb): what is the most general mixing
 #   that keeps everybody's argmax right?
+# - [05 Data matters; fit is not regret](05_data_matters.ipynb): why do two papers print different numbers for the
+#   same cell?
 # - [06 Inside the mixer](06_inside_the_mixer.ipynb): how does a network stay monotone, and what does it lose?
 # - [07 The two-step game](07_two_step_game.ipynb): does it matter over time?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?

@@ -18,6 +18,7 @@ import numpy as np
 from matrix_games import DistributedQ, HystereticQ, IndependentQ, JointQ, LockedDistributedQ, catalogue, play
 from qmix_edu.exercises import reveal, steps
 from qmix_edu.plots import action_names, plot_joint_shares
+from qmix_edu.widgets import LearningExplorer
 
 games = {
     "climbing": catalogue["climbing"],
@@ -217,6 +218,19 @@ reveal(my_winner, winners[0], "IQL still averages over its partner, and the two 
 # **Explain.** Read the picture column by column. Without noise any optimist wins. With one noisy cell the
 # learner that forgives *some* still wins most runs and the one that forgives *all* loses every one. With
 # noise everywhere all three lose. Only the joint table does not care.
+#
+# Watch it happen, in the game where every cell is random. Move the time with the arrow keys, or press play; look at
+# all runs, then at single ones; compare the learners. In the explorer's last picture the share of runs at the
+# optimum *rises and falls again* for the hysteretic learner: which of its values overtakes row a?
+
+# %%
+learners = {"IQL": IndependentQ(), "hysteretic": HystereticQ(), "distributed, lock": LockedDistributedQ()}
+noisy_game = games["fully stochastic"]
+watched = {
+    name: play(noisy_game, one, rng=np.random.default_rng(0), runs=RUNS, plays=PLAYS, snapshots=steps(60, 10))
+    for name, one in learners.items()
+}
+LearningExplorer(watched)
 
 # %% [markdown]
 # ## 6. Why optimism fails

@@ -9,15 +9,17 @@
 # - say which part of a table such a sum can see, and how large that part is;
 # - say when a team that learns *together* chooses no better than agents who learn alone.
 #
-# **Time needed:** 40 minutes. Four exercises. Before it: [01 Cooperative matrix
+# **Time needed:** 50 minutes. Five exercises. Before it: [01 Cooperative matrix
 # games](01_matrix_games.ipynb).
 
 # %%
 import numpy as np
 
-from matrix_games import additive_fit, catalogue, gaussian_game
+import matrix_games
+from matrix_games import additive_fit, catalogue, gaussian_game, is_additive
 from qmix_edu.exercises import reveal
 from qmix_edu.plots import plot_fit_3d, plot_fits
+from qmix_edu.widgets import PayoffExplorer
 
 # %% [markdown]
 # ## 1. One table for the team, one list for each
@@ -135,15 +137,60 @@ reveal(my_share, round(shares[3], 2), "Of m² - 1 directions in which a table ca
 # %% [markdown]
 # **Explain.** A table of m × m cells varies in m² - 1 directions around its average. A sum has m - 1 of its
 # own for each agent, and 2(m - 1) / (m² - 1) = 2 / (m + 1). The rest is *interaction*: what actions do only
-# together. It grows with the number of actions, and faster with the number of agents.
+# together. It grows with the number of actions, and faster with the number of agents: n agents give
+# n(m - 1) / (mⁿ - 1).
+
+# %%
+for n in (2, 3, 4, 5):
+    print(f"{n} agents, 3 actions each: a sum explains {float(matrix_games.explained_variance((3,) * n)):.1%}")
 
 # %% [markdown]
-# ## 4. Does the team choose better than loners?
+# ## 4. Which tables *are* sums?
+#
+# Random tables are sums with probability 0. When is a given one? Take two rows and two columns: a **2×2 minor**.
+# In a sum, going from row i to row k changes the payoff by $Q_1(k) - Q_1(i)$, *whatever* the column. So
+#
+# $$F(k, l) - F(i, l) = F(k, j) - F(i, j) \quad\text{for all rows } i, k \text{ and columns } j, l,$$
+#
+# and if that holds for all minors the table is a sum (take row 0 and column 0 as the measure).
+#
+# **Exercise 3.** Write `is_sum`. Payoffs are measured numbers: let differences below 10⁻⁹ pass.
+
+
+# %% tags=["exercise"]
+def is_sum(payoff):
+    """Return True if the table is a sum of a row utility and a column utility."""
+    ### BEGIN SOLUTION
+    return bool(np.abs(payoff - payoff[:1] - payoff[:, :1] + payoff[0, 0]).max() < 1e-9)
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_03 import check_is_sum
+
+check_is_sum(is_sum)
+
+# %% [markdown]
+# The library's version brings its proof: the utilities, or the minor that no sum can hold.
+
+# %%
+for table in ([[1, 2], [4, 5]], two_b.payoff, qtran.payoff):
+    print(is_additive(table).reason)
+
+# %% [markdown]
+# Play with it: change one cell of the table below and watch the best sum (second picture) miss it. The other two
+# pictures belong to the chapters to come.
+
+# %%
+PayoffExplorer([[1, 2, 4], [3, 4, 6], [0, 1, 3]])
+
+# %% [markdown]
+# ## 5. Does the team choose better than loners?
 #
 # An **independent learner** (IQL) knows its own action and the reward. It learns the average of the reward
 # given its action, over whatever its partner does.
 #
-# **Exercise 3.** Write `iql_choice`: the joint action of two independent learners after each has seen the
+# **Exercise 4.** Write `iql_choice`: the joint action of two independent learners after each has seen the
 # other play by a fixed policy (a probability for each action).
 
 
@@ -180,10 +227,16 @@ different = sum(chooses_differently(rng) for _ in range(1000))
 reveal(my_number, different, "When agents explore independently, VDN's utilities are IQL's averages, up to constants.")
 
 # %% [markdown]
-# **Explain.** Under independent policies the weighted fit is again average + average - average, now with the
-# policies' weights. The order of a row's average is all that the choice needs, and IQL has the same one. So
-# in a one-shot game VDN does *not* cure relative overgeneralisation. What it gains over IQL shows in games of
-# several steps: chapter 12 measures it in battles.
+# **Why, in three lines.** Cell (i, j) is played with probability $p_i q_j$. VDN minimises
+# $\sum_{ij} p_i q_j\,(R_{ij} - u_i - v_j)^2$. At the minimum the derivative by $u_i$ is 0, and $p_i$ cancels:
+#
+# $$u_i = \sum_j q_j R_{ij} - \sum_j q_j v_j .$$
+#
+# The first term is IQL's value of row i; the second is the same number for every row. So both rank the rows alike,
+# and the columns too. (For n agents the others' joint policy takes the place of q; the proof is the same.)
+#
+# In a one-shot game, then, VDN does *not* cure relative overgeneralisation. What it gains over IQL shows in games
+# of several steps: chapter 12 measures it in battles.
 #
 # The argument needs independent policies. Data in which the agents' actions are correlated (a replay buffer
 # with a shared history, say) break it:
@@ -201,9 +254,9 @@ def differs_when_correlated(rng):
 sum(differs_when_correlated(rng) for _ in range(1000))
 
 # %% [markdown]
-# ## 5. A bad fit and a good choice
+# ## 6. A bad fit and a good choice
 #
-# **Exercise 4.** Write `badly_fitted_game(size)`: a table of `size` × `size` (3 or more) with one best cell,
+# **Exercise 5.** Write `badly_fitted_game(size)`: a table of `size` × `size` (3 or more) with one best cell,
 # of which VDN explains less than a quarter, and in which VDN's only greedy choice is the best cell.
 
 
@@ -223,7 +276,7 @@ from qmix_edu.exercises.chapter_03 import check_badly_fitted_game
 check_badly_fitted_game(badly_fitted_game)
 
 # %% [markdown]
-# ## 6. Whose merit is it?
+# ## 7. Whose merit is it?
 #
 # Each agent has its own utilities now. Do they tell what it contributes? Add 100 to everything agent 1
 # believes, and take 100 from agent 2:
@@ -243,13 +296,14 @@ np.allclose(after, before)
 # - *"VDN learns each agent's own contribution."* Utilities float: constants can move from one agent to
 #   another.
 # - *"VDN solves relative overgeneralisation."* Not in one-shot games: it chose as IQL in every game above.
-# - *"A bad fit means a bad choice."* Exercise 4, and the game of section 1.
+# - *"A bad fit means a bad choice."* Exercise 5, and the game of section 1.
 #
 # ## What to remember
 #
 # - VDN: one shared error, a sum of utilities, and everyone acts alone. IGM for free.
 # - The best sum is row average + column average - average: a plane over the utilities.
 # - It sees 2 / (m + 1) of a random m × m table; it is blind to interaction.
+# - A table is a sum if no 2×2 minor objects.
 # - With independent exploration its choice is that of independent learners.
 #
 # **The next question.** A sum keeps everybody's argmax right, but so does anything that *rises* in every

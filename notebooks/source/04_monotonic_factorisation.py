@@ -9,9 +9,10 @@
 #   corner;
 # - decide whether a table is monotone, by hand and by code;
 # - find the best monotone fit of a game, all of them if there are several, and say what the team would play;
-# - tell apart what a class of tables *can* do and what learning *finds* in it.
+# - tell apart what a class of tables *can* do and what learning *finds* in it;
+# - name the lowest of four classes that holds a table, and prove it.
 #
-# **Time needed:** 60 minutes. Four exercises. Before it: [03 Additive
+# **Time needed:** 70 minutes. Four exercises. Before it: [03 Additive
 # factorisation](03_additive_factorisation.ipynb).
 
 # %%
@@ -21,9 +22,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import nnls
 
-from matrix_games import additive_fit, catalogue, is_monotone, monotone_fit, uniform_game
+from matrix_games import (
+    additive_fit,
+    catalogue,
+    is_monotone,
+    lowest_rung,
+    monotone_fit,
+    monotone_fraction,
+    supermodular_fit,
+    uniform_game,
+)
 from qmix_edu.exercises import reveal, steps
 from qmix_edu.plots import count_violations, plot_fits, plot_landscape, plot_landscape_3d
+from qmix_edu.widgets import LadderExplorer
 
 # %% [markdown]
 # ## 1. The picture
@@ -107,13 +118,23 @@ found = {name for name in games if is_monotone(catalogue[name].payoff)}
 reveal(my_monotone_games, found, "In the others two rows cross: each is better in some column.")
 
 # %% [markdown]
+# Such a verdict can be proved. The library gives the orders, or the two actions that cross and where:
+
+# %%
+for name in ("two-step-2b", "climbing", "coordination"):
+    print(f"{name}: {is_monotone(catalogue[name]).reason}")
+
+# %% [markdown]
 # How common are monotone tables? Count them among random ones:
 
 # %%
 rng = np.random.default_rng(0)
-for size, share in ((2, 1 / 3), (3, 1 / 240)):
-    monotone = sum(bool(is_monotone(uniform_game((size, size), rng))) for _ in range(12_000))
-    print(f"{size}×{size}: {monotone} of 12000; expected {12_000 * share:.0f}")
+GAMES = steps(12_000, 600)
+for size in (2, 3):
+    monotone = sum(bool(is_monotone(uniform_game((size, size), rng))) for _ in range(GAMES))
+    share = monotone_fraction((size, size))
+    print(f"{size}×{size}: {monotone} of {GAMES}; expected {float(GAMES * share):.0f}, a share of {share}")
+print("2×2×2:", monotone_fraction((2, 2, 2)), "  4×4:", monotone_fraction((4, 4)))
 
 # %% [markdown]
 # The expected shares come from counting. Four different numbers make a monotone 2×2 table when the highest stands
@@ -336,7 +357,59 @@ for table in fit.solutions:
 # The same loss, 1/6, four times. Two of the four play right. Which one a learner ends in is a matter of its
 # start, so a program that reports *the* best monotone fit of a game reports an accident: this library returns
 # all of them.
+
+# %% [markdown]
+# ## 7. The ladder
 #
+# Sums are monotone, and much is monotone that is no sum. Between them stands a class that chapter 06 will need:
+# tables in which helping *adds up*. A monotone table is **supermodular** if what an agent gains by a better action
+# never shrinks when another agent takes a better action too:
+#
+# $$F(k, l) - F(i, l) \;\ge\; F(k, j) - F(i, j) \quad\text{for } k \text{ above } i,\; l \text{ above } j .$$
+#
+# With "=" it is a sum. So the classes form a ladder:
+#
+# **additive** ⊂ **monotone and supermodular** ⊂ **monotone** ⊂ **any table**
+#
+# **Predict.** On which rung do AND (0, 0, 0, 1) and OR (0, 1, 1, 1) stand? Write `"additive"`, `"supermodular"`,
+# `"monotone"` or `"any"` for each.
+
+# %%
+my_and, my_or = ..., ...
+
+# %%
+found = tuple(lowest_rung(catalogue[name]).name for name in ("and", "or"))
+mine = ... if my_and is ... else (my_and, my_or)
+reveal(mine, found, "In AND both are needed; in OR the second helper adds nothing, so his gain shrinks.")
+
+# %%
+LadderExplorer(catalogue["or"].payoff)
+
+# %% [markdown]
+# The explorer marks the lowest rung that holds the table, and draws why the rung below does not. Change one payoff of
+# OR so that it climbs down one rung, then one so that it needs the top one.
+#
+# The higher the rung, the better the fit; the loss of each class on four games:
+
+# %%
+for name in ("two-step-2b", "or", "climbing", "penalty-10"):
+    fits = {"sum": additive_fit, "supermodular": supermodular_fit, "monotone": monotone_fit}
+    print(f"{name:12s}", {kind: round(fit(catalogue[name]).mse, 3) for kind, fit in fits.items()})
+
+# %% [markdown]
+# ## 8. How far can one compute exactly?
+#
+# The number of pieces explodes: 6 agents with 3 actions have 6⁶ = 46,656 orders, two agents with 8 actions more than a
+# thousand million. Beyond a certain size the library searches some orders only. Then it says so, and gives two
+# numbers between which the best loss lies:
+
+# %%
+for shape in ((4, 4), (3, 3, 3), (8, 8)):
+    fit = monotone_fit(uniform_game(shape, np.random.default_rng(0)))
+    kind = "exact" if fit.exact else "best found"
+    print(f"{shape}: {kind} loss {fit.mse:.5f}, and no monotone table is below {fit.lower_bound:.5f}")
+
+# %% [markdown]
 # ## Three things people believe
 #
 # - *"QMIX cannot represent QTRAN's game."* It cannot represent the *table*. The best monotone fit plays the
@@ -353,12 +426,13 @@ for table in fit.solutions:
 #   monotone and no sum.
 # - The class is a union of convex pieces, one for each order of the actions. Inside a piece fitting is easy;
 #   between pieces there are hills.
+# - Four rungs: additive, supermodular, monotone, any. A verdict comes with its proof: orders, or actions that cross.
 # - Ask three questions, always apart: can the class represent it? does the best fit play it? does learning
 #   find it?
 #
-# **The next question.** We drew surfaces by hand. How does a *network* stay monotone, and what does it lose
-# by the way it does so? → [06 Inside the mixer](06_inside_the_mixer.ipynb). (Chapter 05 asks what the data
-# have to do with it.)
+# **The next question.** All cells counted alike here. But a team that learns sees some cells often and others
+# hardly ever: two papers print different numbers for the same cell of the same game, and both are right. → [05 Data
+# matters; fit is not regret](05_data_matters.ipynb)
 #
 # ## Sources
 #

@@ -11,7 +11,7 @@
 # - prove what it cannot represent, and tell that apart from what learning does not find.
 #
 # **Time needed:** 75 minutes. Four exercises. Before it: [04 Monotonic factorisation,
-# exactly](04_monotonic_factorisation.ipynb).
+# exactly](04_monotonic_factorisation.ipynb) and [05 Data matters](05_data_matters.ipynb).
 
 # %%
 import matplotlib.pyplot as plt

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matrix_games import additive_fit
+from matrix_games import additive_fit, is_monotone
 
 from .framework import Misconception, check, diagnose, random_payoffs, table, wrong
 
@@ -99,6 +99,73 @@ def check_explained_variance(answer: Any) -> str:
         ],
     )
     return "1 means a perfect fit, 0 no better than the average everywhere."
+
+
+def _sum_like(payoff: Array) -> bool:
+    return bool(np.abs(payoff - payoff[:1] - payoff[:, :1] + payoff[0, 0]).max() < 1e-9)
+
+
+def _sums_and_others() -> list[Array]:
+    """Return sums (some with rounding noise), sums with one cell changed, and sums where only distant minors object."""
+    rng = np.random.default_rng(8)
+    tables: list[Array] = []
+    for shape in [(2, 2), (2, 3), (3, 3), (4, 2), (3, 4)] * 4:
+        rows, columns = rng.integers(-9, 10, size=shape[0]) / 10, rng.integers(-9, 10, size=shape[1]) / 10
+        total = rows[:, None] + columns[None, :]
+        changed = total.copy()
+        changed[tuple(int(rng.integers(m)) for m in shape)] += float(rng.choice([-0.5, 0.3, 1e-3]))
+        tables += [total, changed, total + rng.normal(size=shape) * 1e-13]
+    inner = np.zeros((3, 3))
+    inner[1, 1] = 1.0
+    return [*tables, inner, *random_payoffs(6), np.sort(np.sort(random_payoffs(1, seed=9)[0], axis=0), axis=1)]
+
+
+@check(
+    CHAPTER,
+    hints=(
+        "What does the difference between two rows look like in a sum? Try a small one by hand.",
+        "Take row 0 away from every row: in a sum each row of the result is one number repeated. Or: subtract "
+        "payoff[:1] and payoff[:, :1], add payoff[0, 0], and see whether anything is left.",
+        "[[1, 2], [4, 5]] is a sum, [[0, 1], [1, 8]] is not, and neither is a table of zeros with a 1 in its middle.",
+    ),
+)
+def check_is_sum(answer: Any) -> str:
+    """Whether a table is a sum of a row utility and a column utility."""
+    diagnose(
+        answer,
+        [(payoff,) for payoff in _sums_and_others()],
+        right=_sum_like,
+        misconceptions=[
+            Misconception(
+                "the corners only",
+                "you looked at the minor of the four corners; every pair of rows and columns counts.",
+                lambda payoff: bool(abs(payoff[0, 0] + payoff[-1, -1] - payoff[0, -1] - payoff[-1, 0]) < 1e-9),
+                hint=2,
+            ),
+            Misconception(
+                "the first minor only",
+                "you looked at the first two rows and columns; every pair counts.",
+                lambda payoff: bool(abs(payoff[0, 0] + payoff[1, 1] - payoff[0, 1] - payoff[1, 0]) < 1e-9),
+                hint=2,
+            ),
+            Misconception(
+                "exactly zero",
+                "0.1 + 0.2 is not 0.3 in a computer: let differences below 1e-9 pass.",
+                lambda payoff: bool((payoff - payoff[:1] - payoff[:, :1] + payoff[0, 0] == 0).all()),
+            ),
+            Misconception(
+                "monotone means additive",
+                "a table can rise everywhere without being a sum: 0, 1, 1, 8 does.",
+                lambda payoff: bool(is_monotone(payoff)),
+            ),
+            Misconception(
+                "a good fit is enough",
+                "a table is a sum only if the best sum misses *nothing*.",
+                lambda payoff: bool(additive_fit(payoff).mse < 0.01 * payoff.var() + 1e-12),
+            ),
+        ],
+    )
+    return "no 2×2 minor objects, so utilities exist; the best sum finds them without error."
 
 
 def _iql_choice(payoff: Array, policy_1: Array, policy_2: Array) -> tuple[int, int]:

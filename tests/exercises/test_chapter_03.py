@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matrix_games import additive_fit, catalogue
+from matrix_games import additive_fit, catalogue, is_monotone
 from qmix_edu.exercises import chapter_03 as chapter
 
 
@@ -118,3 +118,32 @@ def last_corner(size):
 @pytest.mark.parametrize("answer", [lambda size: np.eye(size) + spike(size, 0.2), last_corner])
 def test_badly_fitted_game_right(answer):
     assert chapter.check_badly_fitted_game(answer).status == "correct"
+
+
+def left(payoff):
+    return np.abs(payoff - payoff[:1] - payoff[:, :1] + payoff[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (lambda p: bool(abs(p[0, 0] + p[-1, -1] - p[0, -1] - p[-1, 0]) < 1e-9), "the corners only"),
+        (lambda p: bool(abs(p[0, 0] + p[1, 1] - p[0, 1] - p[1, 0]) < 1e-9), "the first minor only"),
+        (lambda p: bool((left(p) == 0).all()), "exactly zero"),
+        (lambda p: bool(is_monotone(p)), "monotone means additive"),
+        (lambda p: bool(additive_fit(p).mse < 0.01 * p.var() + 1e-12), "a good fit is enough"),
+        (lambda p: True, "a constant"),
+        (lambda p: bool((left(p) > 1e-9).any()), "not yet"),
+    ],
+)
+def test_is_sum_wrong(answer, name):
+    assert chapter.check_is_sum(answer).misconception == name
+
+
+def rows_differ_by_constants(payoff):
+    return all(np.ptp(row - payoff[0]) < 1e-9 for row in payoff)
+
+
+@pytest.mark.parametrize("answer", [rows_differ_by_constants, lambda p: additive_fit(p).mse < 1e-18])
+def test_is_sum_right(answer):
+    assert chapter.check_is_sum(lambda p: bool(answer(p))).status == "correct"
