@@ -186,6 +186,28 @@ def test_values_are_in_units_of_the_environments_rewards():
     torch.testing.assert_close(plain.value(*inputs), 10 * scaled.value(*inputs))
 
 
+def test_a_loss_weight_sees_the_errors_and_scales_them():
+    """A hysteretic weight, 1 where the error is positive and beta elsewhere, against the same loss by hand."""
+    seen = []
+
+    def hysteretic(errors):
+        seen.append(errors)
+        return torch.where(errors.targets >= errors.values, 1.0, 0.25)
+
+    plain = made("iql")
+    learner = Learner(SPEC, "hysteretic", lambda: MLPAgent(SPEC), Independent, SETTINGS, 0, loss_weight=hysteretic)
+    for network in ("online", "target"):
+        getattr(learner, network).load_state_dict(getattr(plain, network).state_dict())
+    loss, _ = learner.loss(BATCH)
+    (errors,) = seen
+    assert not any(x.requires_grad for x in (errors.values, errors.targets, errors.utilities))
+    assert errors.values.shape == (6, 8, 3) and errors.batch is BATCH
+    delta, mask = errors.targets - errors.values, BATCH.mask.expand(-1, -1, 3)
+    by_hand = (mask * delta**2 * torch.where(delta >= 0, 1.0, 0.25)).sum() / mask.sum()
+    torch.testing.assert_close(loss, by_hand)
+    assert loss < 0.9 * plain.loss(BATCH)[0]  # the negative control: some errors are negative
+
+
 # Bookkeeping
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
-    {"envs", "mixers", "exploration"},
+    {"envs", "mixers", "exploration", "loss_weights"},
     {"learner"},
     {"rollout", "settings"},
     {"algorithms", "evaluate"},
