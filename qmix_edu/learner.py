@@ -87,8 +87,8 @@ class Learner:
         self,
         obs: Float[Tensor, "e n o"],
         last_actions: Int[Tensor, "e n"],
-        hidden: Float[Tensor, "e n h"] | None,
-    ) -> tuple[Float[Tensor, "e n a"], Float[Tensor, "e n h"] | None]:
+        hidden: Float[Tensor, "e k h"] | None,
+    ) -> tuple[Float[Tensor, "e k v"], Float[Tensor, "e k h"] | None]:
         """Return the utilities at one moment of play, and the hidden state to pass on."""
         utilities, hidden = self.online["agent"](obs.unsqueeze(1), last_actions.unsqueeze(1), hidden)
         return utilities.squeeze(1), hidden
@@ -99,7 +99,7 @@ class Learner:
 
     def choose(
         self,
-        utilities: Float[Tensor, "e n a"],
+        utilities: Float[Tensor, "e k v"],
         avail_actions: Bool[Tensor, "e n a"],
         epsilon: float,
         generator: torch.Generator,
@@ -110,7 +110,7 @@ class Learner:
     @torch.no_grad()
     def value(
         self,
-        utilities: Float[Tensor, "*b n a"],
+        utilities: Float[Tensor, "*b k v"],
         actions: Int[Tensor, "*b n"],
         avail_actions: Bool[Tensor, "*b n a"],
         state: Float[Tensor, "*b s"],

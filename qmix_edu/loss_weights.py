@@ -35,3 +35,15 @@ LossWeight = Callable[[Errors], Tensor]
 def equal(errors: Errors) -> Float[Tensor, "b t m"]:
     """Every error counts once: ``w = 1``."""
     return torch.ones_like(errors.values)
+
+
+def optimistic(alpha: float) -> LossWeight:
+    """``w = 1`` where the target is above the value, and alpha elsewhere.
+
+    Source: Rashid et al. (2020), "Weighted QMIX", equation 6 (OW).
+    """
+
+    def weights(errors: Errors) -> Float[Tensor, "b t m"]:
+        return torch.where(errors.targets > errors.values, 1.0, alpha)
+
+    return weights

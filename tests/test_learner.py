@@ -95,9 +95,12 @@ def test_utilities_of_unavailable_actions_do_not_matter(algorithm, agent):
     learner = made(algorithm, agent)
     before = loss_and_gradients(learner, batch)
     for network in (learner.online, learner.target):
-        last = [layer for layer in network["agent"].modules() if isinstance(layer, nn.Linear)][-1]
-        assert last.out_features == SPEC.n_actions
-        last.bias.data[2] = 1e9
+        for agent_network in [network[name] for name in ("agent", "central_agent") if name in network]:
+            last = [layer for layer in agent_network.modules() if isinstance(layer, nn.Linear)][-1]
+            joint = torch.cartesian_prod(*[torch.arange(SPEC.n_actions)] * SPEC.n_agents)  # for the team as one agent
+            means_action_2 = (joint == 2).any(1) if algorithm == "joint_q" else torch.arange(SPEC.n_actions) == 2
+            assert last.bias.shape == means_action_2.shape
+            last.bias.data[means_action_2] = 1e9
     assert_same(before, loss_and_gradients(learner, batch))
     freed = replace(batch, avail_actions=torch.ones_like(avail))
     assert loss_and_gradients(learner, freed)[0] > 1e12  # the negative control

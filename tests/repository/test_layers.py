@@ -13,8 +13,8 @@ LAYERS = (
     {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
     {"envs", "mixers", "exploration", "loss_weights"},
-    {"learner"},
-    {"rollout", "settings"},
+    {"learner", "igm_complete"},
+    {"rollout", "settings", "weighted_qmix", "qtran", "joint_q"},
     {"algorithms", "evaluate"},
     {"train"},
 )
