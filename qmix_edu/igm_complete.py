@@ -82,14 +82,14 @@ class QFIX(nn.Module):
     ``f`` is a monotone mixer, so that its maximum is at the agents' own best actions; its advantage is
     ``A_f = f(Q; s) - max f <= 0``. As ``Q_tot = max f + b + (1 + w) A_f``, the best joint action stays where f has it,
     and with free w and b everything else is free. ``A_f`` has no gradient beside w. A sum for f is QFIX-sum, QMIX's
-    mixer QFIX-mono. ``w = |x + 1| - 1`` of a free x, so that w starts near 0 and f starts as it is.
+    mixer QFIX-mono. ``w = exp(x) - 1`` of a free x, so that w starts near 0 and f starts as it is.
 
     Source: Baisero et al. (2025), "Fixing Incomplete Value Function Decomposition for Multi-Agent Reinforcement
-    Learning", the additive form Q+FIX; the constraint on w and where the gradient stops: code of the authors.
-    Differs from: the paper's w and b of the agents' histories; here, as in that code, of the state.
+    Learning", the additive form Q+FIX; where the gradient stops: code of the authors.
+    Differs from: that code, where ``w = |x + 1| - 1``. Near a tie of two actions ``1 + w`` has to grow without bound
+    for the fit to hold while the better action overtakes; a linear w is too slow, and the QTRAN game is rarely solved.
+    As in that code, w and b see the state and not the agents' histories.
     """
-
-    SMALLEST = 1e-10
 
     def __init__(self, mixer: nn.Module, n_agents: int, n_actions: int, state_size: int, hidden: int = 64):
         super().__init__()
@@ -111,5 +111,4 @@ class QFIX(nn.Module):
 
     def weights(self, actions: Int[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
         """Return ``w(s, u) > -1``."""
-        x = self.w(_state_and_actions(state, actions, self.n_actions))
-        return (x + 1).abs() - 1 + self.SMALLEST
+        return torch.expm1(self.w(_state_and_actions(state, actions, self.n_actions)))
