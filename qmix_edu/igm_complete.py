@@ -33,15 +33,16 @@ def _network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 class QPLEX(nn.Module):
     """Duplex duelling: ``Q_tot = sum_a V_a + sum_a lambda_a(s, u) A_a`` with ``lambda_a > 0``.
 
-    The utilities are first moved by the state, ``Q_a(tau_a, u_a) <- w_a(s) Q_a(tau_a, u_a) + b_a(s)`` with ``w_a > 0``;
-    ``V_a`` is their maximum over the available actions and ``A_a = Q_a - V_a``. The weights are a sum over attention
-    heads, ``lambda_a = sum_k |key_k(s)| sigmoid(agent_ka(s)) sigmoid(action_ka(s, u))``. ``A_a`` has no gradient beside
-    ``lambda_a``, so that the utilities learn as in VDN and the weights take up the rest:
+    The utilities are first moved by the state, ``Q_a(tau_a, u_a) <- Q_a(tau_a, u_a) + b_a(s)``; ``V_a`` is their
+    maximum over the available actions and ``A_a = Q_a - V_a``. The weights are a sum over attention heads,
+    ``lambda_a = sum_k |key_k(s)| sigmoid(agent_ka(s)) sigmoid(action_ka(s, u))``. ``A_a`` has no gradient beside
+    ``lambda_a``, so that the utilities learn as in VDN-S and the weights take up the rest:
     ``Q_tot = sum_a Q_a + sum_a (lambda_a - 1) sg(A_a)``.
 
     Source: Wang et al. (2021), "QPLEX: Duplex Dueling Multi-Agent Q-Learning", section 3; where the gradient stops, and
     the heads: the authors' code.
-    Differs from: the paper's transformation by histories; as in the authors' code it sees the state alone.
+    Differs from: the paper's transformation ``w_a Q_a + b_a`` by histories. As in the authors' code it sees the state
+    alone; w_a, an option there, is left out: free utilities need none, and with it the QTRAN game is rarely solved.
     """
 
     SMALLEST = 1e-10  # as in the authors' code: keeps the weights above zero
@@ -49,7 +50,6 @@ class QPLEX(nn.Module):
     def __init__(self, n_agents: int, n_actions: int, state_size: int, heads: int = 10, hidden: int = 64):
         super().__init__()
         self.n_actions, self.per_head = n_actions, (heads, n_agents)
-        self.hyper_w = _network(state_size, hidden, n_agents)
         self.hyper_b = _network(state_size, hidden, n_agents)
         self.key = _network(state_size, hidden, heads)
         self.agent = _network(state_size, hidden, heads * n_agents)
@@ -63,10 +63,10 @@ class QPLEX(nn.Module):
         state: Float[Tensor, "*b s"],
     ) -> Float[Tensor, "*b 1"]:
         """Return Q_tot of ``actions``."""
-        w, b = self.hyper_w(state).abs() + self.SMALLEST, self.hyper_b(state)
-        q = w * chosen_utilities(utilities, actions) + b
-        v = w * best_utilities(utilities, avail_actions) + b
-        return (q + (self.weights(actions, state) - 1) * (q - v).detach()).sum(dim=-1, keepdim=True)
+        q = chosen_utilities(utilities, actions)
+        advantages = (q - best_utilities(utilities, avail_actions)).detach()
+        q_moved = q + self.hyper_b(state)
+        return (q_moved + (self.weights(actions, state) - 1) * advantages).sum(dim=-1, keepdim=True)
 
     def weights(self, actions: Int[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b n"]:
         """Return ``lambda_a(s, u) > 0``."""
