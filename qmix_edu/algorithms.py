@@ -11,10 +11,25 @@ from collections.abc import Callable
 from torch import nn
 
 from qmix_edu.agents import MLPAgent
+from qmix_edu.igm_complete import QFIX, QPLEX
+from qmix_edu.joint_q import JointLearner
 from qmix_edu.learner import Learner, LearnerSettings
-from qmix_edu.mixers import Independent, Mixed, QMixer, UnconstrainedMixer, VDNMixer
+from qmix_edu.loss_weights import optimistic
+from qmix_edu.mixers import (
+    Independent,
+    Mixed,
+    QMixer,
+    QMixerLin,
+    QMixerNS,
+    UnconstrainedMixer,
+    UniversalMixer,
+    VDNMixer,
+    VDNSMixer,
+)
+from qmix_edu.qtran import QTRAN, QTRANAlt
 from qmix_edu.settings import learner_settings
 from qmix_edu.types import EnvSpec
+from qmix_edu.weighted_qmix import WeightedQMIX, central
 
 Agent = Callable[[EnvSpec], nn.Module]
 
@@ -40,9 +55,37 @@ def vdn(spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: Lear
     return _learner(spec, "vdn", lambda: Mixed(VDNMixer()), seed, agent, settings)
 
 
+def vdn_s(spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None) -> Learner:
+    """VDN with a bias of the state: ``Q_tot = sum_a Q_a + V(s)``. Source: Rashid et al. (2018), VDN-S."""
+    return _learner(spec, "vdn_s", lambda: Mixed(VDNSMixer(spec.state_size)), seed, agent, settings)
+
+
 def qmix(spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None) -> Learner:
     """QMIX: ``Q_tot = f(Q_1, ..., Q_n; s)`` with ``df/dQ_a >= 0``. Source: Rashid et al. (2018)."""
     return _learner(spec, "qmix", lambda: Mixed(QMixer(spec.n_agents, spec.state_size)), seed, agent, settings)
+
+
+def qmix_ns(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """QMIX without the state: one set of weights, learnt directly. Source: Rashid et al. (2018), QMIX-NS."""
+    return _learner(spec, "qmix_ns", lambda: Mixed(QMixerNS(spec.n_agents)), seed, agent, settings)
+
+
+def qmix_lin(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """QMIX without a hidden layer: ``Q_tot = sum_a |w_a(s)| Q_a + b(s)``. Source: Rashid et al. (2018), QMIX-Lin."""
+    return _learner(spec, "qmix_lin", lambda: Mixed(QMixerLin(spec.n_agents, spec.state_size)), seed, agent, settings)
+
+
+def universal(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """A monotone mixer that no monotone table is out of reach of: a smooth min-max network. Source: Igel (2024)."""
+    return _learner(
+        spec, "universal", lambda: Mixed(UniversalMixer(spec.n_agents, spec.state_size)), seed, agent, settings
+    )
 
 
 def unconstrained(
@@ -50,15 +93,96 @@ def unconstrained(
 ) -> Learner:
     """QMIX without its constraint: the agents' own best actions need no longer be the team's."""
     return _learner(
+        spec, "unconstrained", lambda: Mixed(UnconstrainedMixer(spec.n_agents, spec.state_size)), seed, agent, settings
+    )
+
+
+def qplex(spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None) -> Learner:
+    """QPLEX: ``Q_tot = sum_a V_a + sum_a lambda_a(s, u) A_a`` with ``lambda_a > 0``. Source: Wang et al. (2021)."""
+    return _learner(spec, "qplex", lambda: QPLEX(spec.n_agents, spec.n_actions, spec.state_size), seed, agent, settings)
+
+
+def qfix_sum(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """A sum f and its correction: ``Q_tot = f + w(s, u) A_f + b(s)``. Source: Baisero et al. (2025)."""
+    return _learner(
         spec,
-        "unconstrained",
-        lambda: Mixed(UnconstrainedMixer(spec.n_agents, spec.state_size)),
+        "qfix_sum",
+        lambda: QFIX(VDNMixer(), spec.n_agents, spec.n_actions, spec.state_size),
         seed,
         agent,
         settings,
     )
 
 
+def qfix_mono(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """QMIX's mixer f and its correction: ``Q_tot = f + w(s, u) A_f + b(s)``. Source: Baisero et al. (2025)."""
+    return _learner(
+        spec,
+        "qfix_mono",
+        lambda: QFIX(QMixer(spec.n_agents, spec.state_size), spec.n_agents, spec.n_actions, spec.state_size),
+        seed,
+        agent,
+        settings,
+    )
+
+
+def ow_qmix(
+    spec: EnvSpec,
+    *,
+    seed: int = 0,
+    agent: Agent = MLPAgent,
+    settings: LearnerSettings | None = None,
+    alpha: float = 0.1,
+) -> Learner:
+    """Optimistically weighted QMIX: errors below the target count 1, the others alpha. Source: Rashid et al. (2020)."""
+    settings = settings or learner_settings(spec.name)
+    return WeightedQMIX(spec, "ow_qmix", lambda: agent(spec), settings, seed, optimistic(alpha))
+
+
+def cw_qmix(
+    spec: EnvSpec,
+    *,
+    seed: int = 0,
+    agent: Agent = MLPAgent,
+    settings: LearnerSettings | None = None,
+    alpha: float = 0.1,
+) -> Learner:
+    """Centrally weighted QMIX: 1 where u is, or may be, better than the greedy one. Source: Rashid et al. (2020)."""
+    settings = settings or learner_settings(spec.name)
+    return WeightedQMIX(spec, "cw_qmix", lambda: agent(spec), settings, seed, central(alpha))
+
+
+def qtran_base(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """QTRAN-base: a free joint value, and a sum that agrees with it on what is best. Source: Son et al. (2019)."""
+    settings = settings or learner_settings(spec.name)
+    return QTRAN(spec, "qtran_base", lambda: agent(spec), settings, seed)
+
+
+def qtran_alt(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """QTRAN-alt: QTRAN with the tighter condition on what is not best. Source: Son et al. (2019)."""
+    settings = settings or learner_settings(spec.name)
+    return QTRANAlt(spec, "qtran_alt", lambda: agent(spec), settings, seed, nopt_weight=1.0)
+
+
+def joint_q(
+    spec: EnvSpec, *, seed: int = 0, agent: Agent = MLPAgent, settings: LearnerSettings | None = None
+) -> Learner:
+    """One value for every joint action, for a team that acts as one. Source: Claus and Boutilier (1998)."""
+    return JointLearner(spec, "joint_q", agent, settings or learner_settings(spec.name), seed)
+
+
 ALGORITHMS: dict[str, Callable[..., Learner]] = {
-    function.__name__: function for function in (iql, vdn, qmix, unconstrained)
+    function.__name__: function
+    for function in (
+        *(iql, vdn, vdn_s, qmix, qmix_ns, qmix_lin, universal, unconstrained),
+        *(ow_qmix, cw_qmix, qplex, qfix_sum, qfix_mono, qtran_base, qtran_alt, joint_q),
+    )
 }

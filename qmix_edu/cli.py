@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
     train.add_argument("env", nargs="?", help="environment, e.g. smax/3m (`qmix-edu envs` lists all)")
     train.add_argument("--resume", metavar="RUN", type=Path, help="go on with the run in this folder")
-    train.add_argument("--algorithm", help="iql, vdn, qmix or unconstrained (default: qmix)")
+    train.add_argument("--algorithm", help="one of qmix_edu.algorithms, e.g. iql, vdn, qplex (default: qmix)")
     train.add_argument("--agent", help="mlp, gru or table (default: mlp)")
     train.add_argument("--steps", type=int, help="environment steps (default: what suits the environment)")
     train.add_argument("--seed", type=int, help="seed of everything random (default: 0)")

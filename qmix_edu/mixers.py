@@ -23,6 +23,21 @@ class VDNMixer(nn.Module):
         return q.sum(dim=-1, keepdim=True)
 
 
+class VDNSMixer(nn.Module):
+    """The sum and a bias of the state, ``Q_tot = sum_a Q_a + V(s)``: it moves the values and no greedy action.
+
+    Source: Rashid et al. (2018), VDN-S. V is the network that is QMIX's last bias.
+    """
+
+    def __init__(self, state_size: int, embed: int = 32):
+        super().__init__()
+        self.hyper_v = _hypernetwork(state_size, embed, 1)
+
+    def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
+        """Return Q_tot."""
+        return q.sum(dim=-1, keepdim=True) + self.hyper_v(state)
+
+
 class QMixer(nn.Module):
     """The monotone mixing network, ``Q_tot = W2(s) ELU(W1(s) q + b1(s)) + V(s)`` with ``W1, W2 >= 0``.
 
@@ -73,6 +88,92 @@ class UnconstrainedMixer(QMixer):
 
     def __init__(self, n_agents: int, state_size: int, embed: int = 32, hyper_hidden: int = 64):
         super().__init__(n_agents, state_size, embed, hyper_hidden, weight_constraint=_identity)
+
+
+class QMixerNS(nn.Module):
+    """The mixing network without a state, ``Q_tot = |W2| ELU(|W1| q + b1) + b2``, its weights learnt directly.
+
+    Source: Rashid et al. (2018), QMIX-NS.
+    """
+
+    def __init__(self, n_agents: int, embed: int = 32):
+        super().__init__()
+        self.first, self.last = nn.Linear(n_agents, embed), nn.Linear(embed, 1)
+
+    def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
+        """Return Q_tot."""
+        hidden = F.elu(F.linear(q, self.first.weight.abs(), self.first.bias))
+        return F.linear(hidden, self.last.weight.abs(), self.last.bias)
+
+
+class QMixerLin(nn.Module):
+    """The mixing network without a hidden layer, ``Q_tot = sum_a |w_a(s)| Q_a + b(s)``: for each state a weighted sum.
+
+    Source: Rashid et al. (2018), QMIX-Lin.
+    """
+
+    def __init__(self, n_agents: int, state_size: int, embed: int = 32, hyper_hidden: int = 64):
+        super().__init__()
+        self.hyper_w = _hypernetwork(state_size, hyper_hidden, n_agents)
+        self.hyper_b = _hypernetwork(state_size, embed, 1)
+
+    def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
+        """Return Q_tot."""
+        return (self.hyper_w(state).abs() * q).sum(dim=-1, keepdim=True) + self.hyper_b(state)
+
+
+class UniversalMixer(nn.Module):
+    """The smooth min-max network: monotone like QMIX, and of every monotone table it comes as close as wished.
+
+    ``Q_tot = -log sum_k exp(-M_k) + V(s)`` with ``M_k = log sum_j exp(sum_a |w_kja(s)| Q_a + b_kj(s))``: the soft
+    minimum over groups k of the soft maximum over the units j of a group.
+
+    Why nothing monotone is out of reach, given enough groups and units: ``exp(V - Q_tot)`` is a sum over groups. Where
+    a unit is steep its exponential is as good as 0 or infinite, so that a group adds its constant on one lower set of
+    joint actions and nothing elsewhere; sums of such are all the positive tables that fall with the utilities. A lower
+    set's complement is a union of sets "every agent at least here", and each of those is one half space, hence one
+    unit, once every step up an agent's utilities is smaller than the one before by a large enough factor.
+
+    Source: Igel (2024), "Smooth Min-Max Monotonic Networks"; with hard minima and maxima: Sill (1997), "Monotonic
+    Networks", where most units get no gradient.
+    Differs from: both, in that hypernetworks make the weights from the state, non-negative by their absolute value
+    (there by an exponential), and that a bias V(s) is added in place of a learnt temperature.
+    """
+
+    def __init__(self, n_agents: int, state_size: int, groups: int = 6, units: int = 6, hyper_hidden: int = 64):
+        super().__init__()
+        self.shape = (groups, units, n_agents)
+        self.hyper_w = _hypernetwork(state_size, hyper_hidden, groups * units * n_agents)
+        self.hyper_b = _hypernetwork(state_size, hyper_hidden, groups * units)
+        self.hyper_v = _hypernetwork(state_size, hyper_hidden, 1)
+
+    def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
+        """Return Q_tot."""
+        w = self.hyper_w(state).abs().unflatten(-1, self.shape)  # [*b, k, j, n]
+        b = self.hyper_b(state).unflatten(-1, self.shape[:2])  # [*b, k, j]
+        soft_max = torch.logsumexp((w * q[..., None, None, :]).sum(dim=-1) + b, dim=-1)  # [*b, k]
+        return -torch.logsumexp(-soft_max, dim=-1, keepdim=True) + self.hyper_v(state)
+
+
+class CentralMixer(nn.Module):
+    """A feed-forward network of utilities and state, ``Q* = f(Q_1, ..., Q_n, s) + V(s)``, with no constraint at all.
+
+    Source: Rashid et al. (2020), the unrestricted joint value of Weighted QMIX: three hidden layers, ReLU.
+    """
+
+    def __init__(self, n_agents: int, state_size: int, hidden: int = 256):
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.Linear(n_agents + state_size, hidden), nn.ReLU()),
+            *(nn.Linear(hidden, hidden), nn.ReLU()),
+            *(nn.Linear(hidden, hidden), nn.ReLU()),
+            nn.Linear(hidden, 1),
+        )
+        self.v = _hypernetwork(state_size, hidden, 1)
+
+    def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
+        """Return Q*."""
+        return self.body(torch.cat([state, q], dim=-1)) + self.v(state)
 
 
 def _identity(weights: Tensor) -> Tensor:

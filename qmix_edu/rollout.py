@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from qmix_edu.episodes import EpisodeBatch
-from qmix_edu.exploration import epsilon_greedy
 from qmix_edu.learner import Learner
 from qmix_edu.types import Environment, Observation
 
@@ -40,7 +39,7 @@ def play(
     hidden: Tensor | None = None
     while alive.any():
         utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
-        actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
+        actions = learner.choose(utilities, seen.avail_actions, epsilon, generator)
         if watch is not None:
             watch(seen, utilities, actions)
         transition = env.step(actions)

@@ -11,6 +11,7 @@ a     actions of one agent
 o     features of one agent's observation
 s     features of the state
 m     values of one joint action: 1 for a team, n for independent learners
+k, v  tables of utilities at one moment, and their entries: n and a, or 1 and ``a^n`` where the team acts as one agent
 ====  =============================================================
 """
 

@@ -95,9 +95,12 @@ def test_utilities_of_unavailable_actions_do_not_matter(algorithm, agent):
     learner = made(algorithm, agent)
     before = loss_and_gradients(learner, batch)
     for network in (learner.online, learner.target):
-        last = [layer for layer in network["agent"].modules() if isinstance(layer, nn.Linear)][-1]
-        assert last.out_features == SPEC.n_actions
-        last.bias.data[2] = 1e9
+        for agent_network in [network[name] for name in ("agent", "central_agent") if name in network]:
+            last = [layer for layer in agent_network.modules() if isinstance(layer, nn.Linear)][-1]
+            joint = torch.cartesian_prod(*[torch.arange(SPEC.n_actions)] * SPEC.n_agents)  # for the team as one agent
+            means_action_2 = (joint == 2).any(1) if algorithm == "joint_q" else torch.arange(SPEC.n_actions) == 2
+            assert last.bias.shape == means_action_2.shape
+            last.bias.data[means_action_2] = 1e9
     assert_same(before, loss_and_gradients(learner, batch))
     freed = replace(batch, avail_actions=torch.ones_like(avail))
     assert loss_and_gradients(learner, freed)[0] > 1e12  # the negative control
@@ -184,6 +187,28 @@ def test_values_are_in_units_of_the_environments_rewards():
     utilities, _ = plain.utilities(BATCH.obs[:, 0], BATCH.last_actions[:, 0], None)
     inputs = (utilities, BATCH.actions[:, 0], BATCH.avail_actions[:, 0], BATCH.state[:, 0])
     torch.testing.assert_close(plain.value(*inputs), 10 * scaled.value(*inputs))
+
+
+def test_a_loss_weight_sees_the_errors_and_scales_them():
+    """A hysteretic weight, 1 where the error is positive and beta elsewhere, against the same loss by hand."""
+    seen = []
+
+    def hysteretic(errors):
+        seen.append(errors)
+        return torch.where(errors.targets >= errors.values, 1.0, 0.25)
+
+    plain = made("iql")
+    learner = Learner(SPEC, "hysteretic", lambda: MLPAgent(SPEC), Independent, SETTINGS, 0, loss_weight=hysteretic)
+    for network in ("online", "target"):
+        getattr(learner, network).load_state_dict(getattr(plain, network).state_dict())
+    loss, _ = learner.loss(BATCH)
+    (errors,) = seen
+    assert not any(x.requires_grad for x in (errors.values, errors.targets, errors.utilities))
+    assert errors.values.shape == (6, 8, 3) and errors.batch is BATCH
+    delta, mask = errors.targets - errors.values, BATCH.mask.expand(-1, -1, 3)
+    by_hand = (mask * delta**2 * torch.where(delta >= 0, 1.0, 0.25)).sum() / mask.sum()
+    torch.testing.assert_close(loss, by_hand)
+    assert loss < 0.9 * plain.loss(BATCH)[0]  # the negative control: some errors are negative
 
 
 # Bookkeeping

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qmix_edu import algorithms
-from qmix_edu.mixers import Independent, Mixed, QMixer, UnconstrainedMixer, VDNMixer
+from qmix_edu.mixers import (
+    CentralMixer,
+    Independent,
+    Mixed,
+    QMixer,
+    QMixerLin,
+    QMixerNS,
+    UnconstrainedMixer,
+    UniversalMixer,
+    VDNMixer,
+    VDNSMixer,
+)
 from qmix_edu.types import EnvSpec
 
 CONSTRAINTS = {"abs": torch.abs, "softplus": F.softplus}
@@ -111,6 +122,74 @@ def test_the_state_enters_through_the_hypernetworks():
         (gradient,) = torch.autograd.grad(mixer(q_, s).sum(), q_)
         tilt.append(gradient)
     assert not torch.allclose(tilt[0], tilt[1], atol=1e-3)  # not only V(s): the weights depend on the state as well
+
+
+MONOTONE = {
+    "vdn": lambda n: VDNMixer(),
+    "vdn_s": lambda n: VDNSMixer(3),
+    "qmix_ns": lambda n: QMixerNS(n),
+    "qmix_lin": lambda n: QMixerLin(n, 3),
+    "universal": lambda n: UniversalMixer(n, 3, groups=3, units=4),
+}
+
+
+@pytest.mark.parametrize("name", MONOTONE)
+@theorem
+@given(seeds, agents)
+def test_the_variants_are_monotone_too(name, seed, n_agents):
+    torch.manual_seed(seed)
+    mixer = MONOTONE[name](n_agents).double()
+    for parameter in mixer.parameters():
+        nn.init.normal_(parameter, std=float(torch.rand(()) + 0.1))
+    q, state = 4 * torch.randn(20, n_agents).double(), 2 * torch.randn(20, 3).double()
+    q.requires_grad_()
+    (gradient,) = torch.autograd.grad(mixer(q, state).sum(), q)
+    assert (gradient >= 0).all() and (gradient > 0).any()
+    for agent in range(n_agents):
+        assert (mixer(q + 50 * torch.eye(n_agents).double()[agent], state) - mixer(q, state) >= -1e-9).all()
+
+
+def test_what_each_variant_leaves_out():
+    """VDN-S and QMIX-Lin are additive for a state, QMIX-NS is blind to it, VDN-S feels it in its bias alone."""
+    torch.manual_seed(0)
+    q, state, unit = torch.randn(9, 2).double(), torch.randn(9, 3).double(), torch.eye(2).double()
+    for mixer, additive, blind in (
+        (VDNSMixer(3), True, False),
+        (QMixerLin(2, 3), True, False),
+        (QMixerNS(2), False, True),
+    ):
+        mixer = mixer.double()
+        both, one, other = (mixer(q + d, state) for d in (unit[0] + unit[1], unit[0], unit[1]))
+        mixed = (both - one - other + mixer(q, state)).abs()
+        assert bool((mixed < 1e-12).all()) is additive
+        assert torch.equal(mixer(q, state), mixer(q, state + 1)) is blind
+    bias = VDNSMixer(3).double()
+    lifted = bias(q, state) - q.sum(-1, keepdim=True)
+    torch.testing.assert_close(lifted, bias(torch.zeros_like(q), state))
+
+
+def test_the_universal_mixer_is_a_soft_minimum_of_soft_maxima():
+    torch.manual_seed(0)
+    mixer, q, state = (
+        UniversalMixer(2, 3, groups=2, units=5).double(),
+        torch.randn(4, 2).double(),
+        torch.randn(4, 3).double(),
+    )
+    w, b = mixer.hyper_w(state).abs().reshape(4, 2, 5, 2), mixer.hyper_b(state).reshape(4, 2, 5)
+    soft_max = (torch.einsum("bkjn,bn->bkj", w, q) + b).exp().sum(-1).log()
+    torch.testing.assert_close(
+        mixer(q, state).squeeze(-1), -(-soft_max).exp().sum(-1).log() + mixer.hyper_v(state)[:, 0]
+    )
+
+
+def test_the_central_mixer_has_no_constraint():
+    falls = 0
+    for seed in range(5):
+        torch.manual_seed(seed)
+        mixer, q = CentralMixer(2, 3, hidden=32), torch.randn(50, 2).requires_grad_()
+        (gradient,) = torch.autograd.grad(mixer(q, torch.randn(50, 3)).sum(), q)
+        falls += bool((gradient < 0).any())
+    assert falls == 5
 
 
 def test_vdn_is_the_sum_and_ignores_the_state():

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
-    {"envs", "mixers", "exploration"},
-    {"learner"},
-    {"rollout", "settings"},
+    {"envs", "mixers", "exploration", "loss_weights"},
+    {"learner", "igm_complete"},
+    {"rollout", "settings", "weighted_qmix", "qtran", "joint_q"},
     {"algorithms", "evaluate"},
     {"train"},
 )

@@ -82,6 +82,23 @@ def test_every_module_of_the_packages_is_in_the_tree():
     assert [module for module in modules if module not in paths] == []
 
 
+def test_every_algorithm_has_a_page_and_every_page_names_real_lines():
+    """A page names its algorithms in its third line; the files that it names exist and hold the names beside them."""
+    from qmix_edu.algorithms import ALGORITHMS
+
+    pages = [page.read_text() for page in sorted((ROOT / "docs/algorithms").glob("*.md"))]
+    heads = [re.search(r"^Algorithms?: (.*?)\. Sources?:", page, flags=re.MULTILINE).group(1) for page in pages]
+    named = re.findall(r"`(\w+)`", " ".join(heads))
+    assert sorted(named) == sorted(set(named)) and set(ALGORITHMS) <= set(named)
+    for page in pages:
+        for line in (line for line in page.splitlines() if line.startswith("|")):
+            files = re.findall(r"`((?:qmix_edu|tests)/[\w/]+\.py)`", line)
+            assert missing(files) == []
+            text = "".join((ROOT / file).read_text() for file in files)
+            for name in re.findall(r"`(\w+(?:\.\w+)?)`", line):
+                assert re.search(rf"(class|def) {name.split('.')[-1]}\b", text), f"{name} is not in {files}"
+
+
 def test_local_links_and_pictures_exist():
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert "docs/images/q_tot_landscape.png" in links and "CONTRIBUTING.md" in links
