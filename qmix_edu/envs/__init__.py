@@ -1,4 +1,4 @@
-"""Environments by name: matrix games, the two-step game, SMAX and real StarCraft II."""
+"""Environments by name: matrix games, the two-step game, a gridworld, SMAX, StarCraft II, PettingZoo."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import cast
 
 from matrix_games import MatrixGame, catalogue
 from qmix_edu.envs.small import MatrixGameEnv, TwoStepGame
+from qmix_edu.envs.transport import GAMES, TransportGridworld
 from qmix_edu.types import Environment
 
 
@@ -22,7 +23,9 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
     """Make ``n_envs`` copies of an environment.
 
     ``env`` is a :class:`~matrix_games.MatrixGame`, or one of the names that :func:`env_names` lists:
-    ``matrix/<game>``, ``two-step``, ``smax/<map>``, ``smac/<map>``.
+    ``matrix/<game>``, ``two-step``, ``gridworld/<variant>``, ``smax/<map>``, ``smac/<map>``; or
+    ``pettingzoo/<module>`` for a :func:`~qmix_edu.envs.pettingzoo.make_pettingzoo` of an installed module, e.g.
+    ``pettingzoo/mpe2.simple_spread_v3``.
 
     Raises:
         UnknownNameError: no environment has this name.
@@ -41,6 +44,8 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         return MatrixGameEnv(catalogue[name], n_envs, seed)
     if env == "two-step":
         return TwoStepGame(n_envs)
+    if kind == "gridworld" and name in GAMES:
+        return TransportGridworld(name, n_envs, seed)
     if kind == "smax" and env in env_names():
         from qmix_edu.envs.smax import SmaxEnv  # JAX takes seconds to import
 
@@ -49,6 +54,10 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         from qmix_edu.envs.starcraft2 import make_starcraft2
 
         return make_starcraft2(name, n_envs, seed)
+    if kind == "pettingzoo" and name:
+        from qmix_edu.envs.pettingzoo import make_pettingzoo
+
+        return make_pettingzoo(name, n_envs, seed)
     raise UnknownNameError("environment", env, env_names())
 
 
@@ -60,6 +69,7 @@ def env_names() -> list[str]:
     return [
         *(f"matrix/{name}" for name in catalogue),
         "two-step",
+        *(f"gridworld/{variant}" for variant in GAMES),
         *(f"smax/{name}" for name in smax_maps()),
         *(f"smac/{name}" for name in starcraft2_maps()),
     ]
