@@ -230,8 +230,8 @@ class TupleEnv:
 def _action_count(agent: str, space: Any) -> int:
     if not hasattr(space, "n") or int(getattr(space, "start", 0)) != 0:
         raise ValueError(
-            f"The actions of {agent} are {space}; only Discrete actions counted from 0 can be used, so choose a discrete "
-            "version of the environment."
+            f"The actions of {agent} are {space}; only Discrete actions counted from 0 can be used, so choose a "
+            "discrete version of the environment."
         )
     return int(space.n)
 

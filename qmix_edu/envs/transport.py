@@ -1,4 +1,4 @@
-"""A transport gridworld: two agents grasp goods from both sides, carry them to a bay, and choose how to set them down."""
+"""A transport gridworld: two agents grasp goods from both sides, carry them to a bay, and agree how to set them down."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ class TransportGridworld:
         """Move the agents that hold nothing, unless the cell is taken, or both want it."""
         wanted = self._agents + _MOVES[actions.clamp(0, 4)] * (free[:, None] & ~self._holds())[..., None]
         others = self._agents.flip(1)
-        taken = (wanted == others).all(-1) | (wanted == wanted.flip(1)).all(-1) | (wanted == self._goods[:, None]).all(-1)
+        taken = (
+            (wanted == others).all(-1) | (wanted == wanted.flip(1)).all(-1) | (wanted == self._goods[:, None]).all(-1)
+        )
         self._agents = torch.where(taken[..., None], self._agents, wanted)
 
     def _holds(self) -> Bool[Tensor, "e n"]:
