@@ -74,8 +74,8 @@ class Leniency:
     """
 
     moderation: float = 3.0
-    max_decay: float = 0.9998
-    rho: float = -0.002
+    max_decay: float = 0.9999
+    rho: float = -0.0005
     d: float = 0.9
 
     def __post_init__(self) -> None:

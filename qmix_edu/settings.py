@@ -79,9 +79,9 @@ _SMAC = _Preset(
     steps=2_000_000,
 )
 _GRIDWORLD = _Preset(
-    LearnerSettings(td_lambda=0.0, learning_rate=1e-3, reward_scale=0.1, target_interval=100),
-    TrainSettings(n_envs=16, updates_per_round=16, epsilon_steps=60_000, eval_interval=20_000, eval_episodes=64),
-    steps=100_000,
+    LearnerSettings(gamma=0.9, td_lambda=0.0, learning_rate=1e-3, reward_scale=0.1, target_interval=100),
+    TrainSettings(n_envs=16, updates_per_round=16, epsilon_steps=20_000, eval_interval=10_000, eval_episodes=64),
+    steps=30_000,
 )
 _PRESETS = {"matrix": _SMALL_GAME, "two-step": _TWO_STEP, "gridworld": _GRIDWORLD, "smax": _SMAX, "smac": _SMAC}
 

@@ -1,4 +1,4 @@
-"""A transport gridworld: two agents grasp goods from both sides, carry them to a bay, and agree how to set them down."""
+"""A transport gridworld: grasp goods from both sides, carry them to a bay, and agree how to set them down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matrix_games import catalogue
 from qmix_edu.envs.small import numpy_state, refuse_unavailable, set_numpy_state
 from qmix_edu.types import EnvSpec, Observation, Transition
 
-WIDTH, HEIGHT, LIMIT = 5, 3, 30
+WIDTH, HEIGHT, LIMIT = 5, 2, 20
 STAY, NORTH, SOUTH, WEST, EAST = range(5)
 _MOVES = torch.tensor([[0, 0], [0, 1], [0, -1], [-1, 0], [1, 0]])  # (x, y) of each action
 _PAYOFF_ACTION = torch.tensor([-1, 1, -1, 2, 0])  # how an action in the bay plays the climbing game: east is its "a"
@@ -26,21 +26,20 @@ GAMES = {
 class TransportGridworld:
     """Grasp, carry, and agree: nothing is paid before the end, and the end pays as the climbing game does.
 
-    A room of 5 x 3 cells::
+    A room of 5 x 2 cells::
 
-        y = 2   . . . . .     the bay
-        y = 1   . . . . .
+        y = 1   . . . . .     the bay
         y = 0   1 . g . 2     agents 1 and 2, goods g
 
     *Grasp.* An agent beside the goods (to their west or east) holds them and can only stay until the other one holds
-    them too. *Carry.* From then on the three move together, and only if both choose the same direction. *Set down.* In
-    the bay west, north and east no longer move: when both agents choose one of them, each its own, the goods are
-    down and the episode ends with a reward of the climbing game, in which east is the action a, north b and west c.
-    Stay or south of either means that nothing happens, or if both go south that they carry on.
+    them too. *Carry.* From then on nobody stays, and the three move together if both choose the same direction. *Set
+    down.* In the bay west, north and east no longer move: when both agents choose one of them, each its own, the goods
+    are down and the episode ends with a reward of the climbing game, in which east is the action a, north b and west c.
+    If one goes south nothing happens, if both do they carry the goods back.
 
     The three variants differ in that game alone: ``deterministic`` pays its means, ``partially-stochastic`` 14 or 0
     instead of 7 for (b, b), ``fully-stochastic`` one of two outcomes everywhere. The best expected return is 11 in
-    each, after at least 4 steps; the walls close actions, and after 30 steps the time limit truncates with nothing
+    each, after at least 3 steps; the walls close actions, and after 20 steps the time limit truncates with nothing
     paid. An agent's observation holds its own cell, the other's and that of the goods, one-hot, and who holds them; the
     state is agent 1's observation.
 
@@ -112,7 +111,7 @@ class TransportGridworld:
         load = inside.all(dim=1, keepdim=True).expand(-1, 2, -1)
         bay = (self._goods[:, 1] == HEIGHT - 1)[:, None, None] & (_PAYOFF_ACTION >= 0)
         available = torch.where(both, load | bay, inside & ~holds[..., None])
-        available[..., STAY] = True
+        available[..., STAY] = ~both.squeeze(-1)
         return available
 
     @staticmethod
