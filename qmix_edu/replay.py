@@ -165,9 +165,10 @@ class NegativeUpdateIntervals(UniformReplay):
     With ``r_max`` the best return seen with a meta-action m and ``l`` the lower end of its interval, an episode of
     return R is kept by the agent unless ``R < r_max`` and ``R < l``. A new ``r_max`` throws out what paid less.
     ``l`` begins at ``r_max``, so at first only the best return counts; each time it is paid again, once
-    ``quiet_episodes`` were played, ``l`` falls by ``decay`` times the spread of m's returns, down to their mean less
-    one standard deviation. So what the environment's chance does comes back into the data, and what a
-    teammate's mistake does stays out for as long as it is rare. An episode that no agent keeps is not stored.
+    ``quiet_episodes`` were played, ``l`` falls by ``decay`` times the spread of m's returns (best less worst), down to
+    their mean less one standard deviation and ``margin`` times the spread. So what the environment's chance does comes
+    back into the data, and what a teammate's mistake does stays out for as long as it is rare. An episode that no agent
+    keeps is not stored.
 
     An agent's meta-action is the last action that it took. A batch has ``batch_size`` episodes for each agent, drawn
     uniformly with replacement from what *that* agent keeps (the newest 100 of each meta-action); ``extras["owner"]``
@@ -181,6 +182,7 @@ class NegativeUpdateIntervals(UniformReplay):
 
     quiet_episodes = 50
     decay = 0.005
+    margin = 0.15  # of two equally likely returns the worse one lies just at mean - sd
 
     def __init__(self, spec: EnvSpec, sizes: ReplaySizes, extras: Mapping[str, int]):
         super().__init__(spec, sizes, extras)
@@ -218,7 +220,7 @@ class NegativeUpdateIntervals(UniformReplay):
         if episode_return >= interval.best and self._played > self.quiet_episodes:
             returns = torch.tensor(interval.returns, dtype=torch.float64)
             spread = (returns.max() - returns.min()).item()
-            floor = (returns.mean() - returns.std(correction=0)).item()
+            floor = (returns.mean() - returns.std(correction=0)).item() - self.margin * spread
             interval.lower = min(interval.best, max(interval.lower - self.decay * spread, floor))
         return True
 

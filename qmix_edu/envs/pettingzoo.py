@@ -148,7 +148,8 @@ class PettingZooEnv:
         was_cut = nobody_left and any(cut.get(agent, False) and not ended.get(agent, False) for agent in leaves)
         terminated = nobody_left and not was_cut
         truncated = was_cut or (not terminated and self._time >= self.spec.episode_limit)
-        return self._team_reward({agent: rewards[agent] for agent in chosen if agent in rewards}), terminated, truncated
+        paid = {agent: float(rewards[agent]) for agent in chosen if agent in rewards}
+        return self._team_reward(paid), terminated, truncated
 
     def _observe(self, stands: list[int | None]) -> Observation:
         """Observe every copy; those that ended before this step keep what was last seen of them."""
@@ -162,8 +163,9 @@ class PettingZooEnv:
     def _observe_one(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
         obs = torch.zeros(self.spec.n_agents, self.spec.obs_size)
         avail = torch.zeros(self.spec.n_agents, self.spec.n_actions, dtype=torch.bool)
+        acting = self._envs[i].agents or self.agents  # after the end all are gone; what they saw last still counts
         for n, agent in enumerate(self.agents):
-            if agent not in self._seen[i]:
+            if agent not in self._seen[i] or agent not in acting:
                 avail[n, 0] = True  # it has left; nobody reads its action
                 continue
             features, mask = _parts(self._seen[i][agent], self._infos[i].get(agent, {}), self._n_actions[n])
