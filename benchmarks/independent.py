@@ -4,8 +4,8 @@
     python benchmarks/independent.py gridworld 3 runs/independent
 
 Every learner explores alike, epsilon falling from 1 to .05 (the actor-critics: a floor from .5 to .02), and has the
-same network, optimiser and number of steps (distributed Q-learning has a lower learning rate in the games). A seed has
-solved a task when the greedy team plays the optimal joint action (in the gridworlds: when the mean of 128 greedy
+same network, optimiser and number of steps (distributed Q-learning has a lower learning rate in the games, and a second
+row with a table for a network). A seed has solved a task when the greedy team plays the optimal joint action (in the gridworlds: when the mean of 128 greedy
 episodes is within 1.5 of 11; the next best joint action earns 7). The games' actions are shuffled with the seed, since
 of equal values the first is taken. A run that is in the folder's file already is not repeated.
 """
@@ -23,6 +23,7 @@ import torch
 
 from matrix_games import MatrixGame, catalogue
 from qmix_edu import evaluate, make_env, train
+from qmix_edu.agents import MLPAgent, TableAgent
 from qmix_edu.algorithms import ALGORITHMS
 from qmix_edu.settings import learner_settings, train_settings
 
@@ -32,6 +33,7 @@ LEARNERS = (
     "importance_iql",
     "hysteretic",
     "distributed",
+    "distributed, table",
     "lenient",
     "nui",
     "likelihood_quantile",
@@ -40,8 +42,9 @@ LEARNERS = (
 )
 ON_POLICY = ("iac", "coma")
 IN_GRIDWORLDS = ("iql", "hysteretic", "distributed", "lenient", "nui", "likelihood_quantile", "coma")
-# Nothing lowers the values of distributed Q-learning again, so at a high rate it keeps whatever it overshoots by.
-RATES = {"distributed": 1e-3}
+# Nothing lowers the values of distributed Q-learning again, so at a high rate it keeps whatever it overshoots by. A table
+# moves one entry at a time, and needs a higher one.
+RATES = {"distributed": 1e-3, "distributed, table": 5e-2}
 GAMES = {
     "deterministic": "climbing",
     "partially-stochastic": "climbing-partially-stochastic",
@@ -63,7 +66,9 @@ def run_matrix(name: str, variant: str, seed: int) -> dict[str, float]:
         settings = replace(settings, epsilon_start=1.0, epsilon_finish=0.05)
     env = make_env(game, settings.n_envs, seed)
     values = replace(learner_settings("matrix/climbing", name), learning_rate=RATES.get(name, 5e-3))
-    learner = ALGORITHMS[name](env.spec, seed=seed, settings=values)
+    algorithm, _, table = name.partition(", ")
+    agent = TableAgent if table else MLPAgent
+    learner = ALGORITHMS[algorithm](env.spec, seed=seed, agent=agent, settings=values)
     for _ in train(env, learner, 8_000, settings=settings, seed=seed):
         pass
     seen = env.reset()

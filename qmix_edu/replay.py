@@ -181,7 +181,7 @@ class NegativeUpdateIntervals(UniformReplay):
     """
 
     quiet_episodes = 50
-    decay = 0.005
+    decay = 0.001
     margin = 0.15  # of two equally likely returns the worse one lies just at mean - sd
 
     def __init__(self, spec: EnvSpec, sizes: ReplaySizes, extras: Mapping[str, int]):
