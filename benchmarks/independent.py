@@ -5,9 +5,10 @@
 
 Every learner explores alike, epsilon falling from 1 to .05 (the actor-critics: a floor from .5 to .02), and has the
 same network, optimiser and number of steps (distributed Q-learning has a lower learning rate in the games, and a second
-row with a table for a network). A seed has solved a task when the greedy team plays the optimal joint action (in the gridworlds: when the mean of 128 greedy
-episodes is within 1.5 of 11; the next best joint action earns 7). The games' actions are shuffled with the seed, since
-of equal values the first is taken. A run that is in the folder's file already is not repeated.
+row with a table for a network). A seed has solved a task when the greedy team plays the optimal joint action (in the
+gridworlds: when the mean of 128 greedy episodes is within 1.5 of 11; the next best joint action earns 7). The games'
+actions are shuffled with the seed, since of equal values the first is taken. A run that is in the folder's file already
+is not repeated.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ LEARNERS = (
 )
 ON_POLICY = ("iac", "coma")
 IN_GRIDWORLDS = ("iql", "hysteretic", "distributed", "lenient", "nui", "likelihood_quantile", "coma")
-# Nothing lowers the values of distributed Q-learning again, so at a high rate it keeps whatever it overshoots by. A table
-# moves one entry at a time, and needs a higher one.
+# Nothing lowers the values of distributed Q-learning again, so at a high rate it keeps whatever it overshoots by. A
+# table moves one entry at a time, and needs a higher one.
 RATES = {"distributed": 1e-3, "distributed, table": 5e-2}
 GAMES = {
     "deterministic": "climbing",
