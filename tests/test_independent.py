@@ -4,13 +4,14 @@ import copy
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from factories import SPEC, generator, random_episodes, with_notes
 from torch import nn
 
-from matrix_games import MatrixGame
-from qmix_edu import checkpoint, make_env, train
+from matrix_games import MatrixGame, catalogue
+from qmix_edu import checkpoint, make_env, runs, train
 from qmix_edu.actor_critic import CounterfactualCritic, counterfactual_advantage, policy
 from qmix_edu.agents import GRUAgent, MLPAgent, TableAgent
 from qmix_edu.algorithms import ALGORITHMS
@@ -20,6 +21,7 @@ from qmix_edu.loss_weights import Errors
 from qmix_edu.quantiles import QuantileAgent, likelihood, quantile_huber
 from qmix_edu.replay import NegativeUpdateIntervals, NewestEpisodes, UniformReplay
 from qmix_edu.rollout import play
+from qmix_edu.runs import Run, RunSettings
 from qmix_edu.settings import TrainSettings, learner_settings, train_settings
 from qmix_edu.train import Training
 from qmix_edu.types import EnvSpec
@@ -555,6 +557,30 @@ def test_settings_know_what_an_algorithm_needs():
     )
 
 
+@pytest.mark.parametrize("algorithm", ["nui", "lenient", "coma", "fingerprint_iql"])
+def test_a_run_on_disk_goes_on_as_if_it_had_never_stopped(algorithm, tmp_path, monkeypatch):
+    """The folder of a stopped run holds all that such a learner and its replay rule have to have again."""
+    monkeypatch.setattr(runs, "SAVE_EVERY_SECONDS", -1.0)
+    settings = RunSettings(
+        env="two-step",
+        algorithm=algorithm,
+        agent="mlp",
+        steps=128,
+        seed=3,
+        learner=SETTINGS,
+        train=replace(QUICK, log_interval=8, eval_interval=64, eval_episodes=4),
+    )
+    whole, stopped = Run.create(tmp_path / "whole", settings), Run.create(tmp_path / "stopped", settings)
+    list(whole.train())
+    for i, _ in enumerate(stopped.train()):
+        if i == 6:
+            stopped.stop()
+    assert not stopped.finished
+    list(Run.open(tmp_path / "stopped").train())
+    one, other = (checkpoint.load(tmp_path / name / "policy.pt")["online"] for name in ("whole", "stopped"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 # Learning, on the ordinary path
 
 MILD = MatrixGame("mild", [[0.0, 2.0], [2.0, 5.0]], source="a test")
@@ -572,3 +598,28 @@ def test_everyone_solves_an_easy_game(algorithm):
     )
     *_, last = train(env, learner, 1_200, settings=settings)
     assert last["mean_return"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "game", "payoff"),
+    [
+        ("iql", "climbing", 5.0),  # the mean of what its teammate does is highest there
+        ("hysteretic", "climbing", 11.0),
+        ("hysteretic", "climbing-fully-stochastic", 7.0),  # takes chance for mistakes
+        ("nui", "climbing-fully-stochastic", 11.0),
+    ],
+)
+def test_who_climbs(algorithm, game, payoff):
+    """What the benchmark finds in every seed, once: who ends at which joint action."""
+    settings = TrainSettings(
+        n_envs=32, updates_per_round=4, epsilon_steps=6_000, eval_interval=10**9, eval_episodes=1, log_interval=10**9
+    )
+    env = make_env(catalogue[game].shuffled(np.random.default_rng(1)), 32, 1)
+    values = LearnerSettings(td_lambda=0.0, learning_rate=5e-3)
+    learner = made(algorithm, spec=env.spec, seed=1, settings=values)
+    for _ in train(env, learner, 8_000, settings=settings, seed=1):
+        pass
+    seen = env.reset()
+    utilities, _ = learner.utilities(seen.obs, torch.full((32, 2), 3), None)
+    a, b = learner.greedy(utilities, seen.avail_actions)[0].tolist()
+    assert env.game.payoff[a, b] == payoff

@@ -31,6 +31,7 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         UnknownNameError: no environment has this name.
         ValueError: ``env`` is neither a name nor a game, or ``n_envs`` is below 1.
         StarCraftUnavailable: ``smac/<map>``, and StarCraft II or its package is not there.
+        EnvironmentFailedError: ``pettingzoo/<module>``, and there is no such module.
 
     """
     if n_envs < 1:
@@ -62,7 +63,7 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
 
 
 def env_names() -> list[str]:
-    """Return the names of all environments."""
+    """Return the names of all environments; of PettingZoo's one stands for those of every installed module."""
     from qmix_edu.envs.smax import smax_maps
     from qmix_edu.envs.starcraft2 import starcraft2_maps
 
@@ -72,4 +73,5 @@ def env_names() -> list[str]:
         *(f"gridworld/{variant}" for variant in GAMES),
         *(f"smax/{name}" for name in smax_maps()),
         *(f"smac/{name}" for name in starcraft2_maps()),
+        "pettingzoo/mpe2.simple_spread_v3",
     ]
