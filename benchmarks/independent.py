@@ -26,6 +26,7 @@ from matrix_games import MatrixGame, catalogue
 from qmix_edu import evaluate, make_env, train
 from qmix_edu.agents import MLPAgent, TableAgent
 from qmix_edu.algorithms import ALGORITHMS
+from qmix_edu.independent import Leniency
 from qmix_edu.settings import learner_settings, train_settings
 
 LEARNERS = (
@@ -46,6 +47,8 @@ IN_GRIDWORLDS = ("iql", "hysteretic", "distributed", "lenient", "nui", "likeliho
 # Nothing lowers the values of distributed Q-learning again, so at a high rate it keeps whatever it overshoots by. A
 # table moves one entry at a time, and needs a higher one.
 RATES = {"distributed": 1e-3, "distributed, table": 5e-2}
+# The gridworld's runs have a third of the games' episodes: leniency has to end sooner.
+OPTIONS_IN_GRIDWORLDS = {"lenient": {"leniency": Leniency(rho=-0.002, max_decay=0.9998)}}
 GAMES = {
     "deterministic": "climbing",
     "partially-stochastic": "climbing-partially-stochastic",
@@ -85,7 +88,7 @@ def run_gridworld(name: str, variant: str, seed: int) -> dict[str, float]:
     settings = replace(train_settings(env_name, name), updates_per_round=8, eval_interval=10**9, eval_episodes=1)
     settings = replace(settings, epsilon_steps=12_000)
     env = make_env(env_name, settings.n_envs, seed)
-    learner = ALGORITHMS[name](env.spec, seed=seed)
+    learner = ALGORITHMS[name](env.spec, seed=seed, **OPTIONS_IN_GRIDWORLDS.get(name, {}))
     for _ in train(env, learner, 20_000, settings=settings, seed=seed):
         pass
     return {"payoff": float(evaluate(env, learner, 128)["mean_return"] or 0.0)}
