@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qmix_edu.episodes import EpisodeBatch
 from qmix_edu.exploration import explore
 from qmix_edu.loss_weights import Errors, LossWeight, equal
+from qmix_edu.replay import ReplayRule, UniformReplay
 from qmix_edu.td import greedy_actions, td_lambda_targets, weighted_td_loss
 from qmix_edu.types import EnvSpec
 
@@ -55,7 +56,8 @@ class Learner:
     the weight w that ``loss_weight`` gives each of them (1 by default).
 
     ``networks`` are further ones that a subclass trains beside the two, made after them, in order; all have a copy in
-    the target network, and all are saved with the learner.
+    the target network, and all are saved with the learner. ``replay`` is the rule by which played episodes are kept and
+    drawn again.
 
     Source: Rashid et al. (2018), equation 6; double Q-learning: van Hasselt et al. (2016).
     Differs from: PyMARL, which uses RMSprop and one-step targets; here Adam and TD(lambda).
@@ -72,8 +74,10 @@ class Learner:
         *,
         loss_weight: LossWeight = equal,
         networks: Mapping[str, Callable[[], nn.Module]] | None = None,
+        replay: ReplayRule = UniformReplay,
     ):
         self.spec, self.algorithm, self.settings, self.loss_weight = spec, algorithm, settings, loss_weight
+        self.replay = replay
         makers = {"agent": agent, "factorisation": factorisation, **(networks or {})}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -81,6 +85,18 @@ class Learner:
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.online.parameters(), lr=settings.learning_rate, eps=1e-5, foreach=True)
         self.updates = 0
+
+    @property
+    def extras(self) -> Mapping[str, int]:
+        """What :meth:`remember` notes about each transition: names, and how many numbers each is."""
+        return {}
+
+    def begin_round(self, epsilon: float, env_steps: int) -> None:
+        """Hear how the next round is explored, and how many environment steps were done before it."""
+
+    def remember(self, batch: EpisodeBatch) -> EpisodeBatch:
+        """Return episodes just played as they are to be kept, with the ``extras`` that the loss will need."""
+        return batch
 
     @torch.no_grad()
     def utilities(

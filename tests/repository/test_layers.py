@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
-    {"envs", "mixers", "exploration", "loss_weights"},
+    {"envs", "mixers", "exploration", "loss_weights", "replay"},
     {"learner", "igm_complete"},
-    {"rollout", "settings", "weighted_qmix", "qtran", "joint_q"},
+    {"rollout", "settings", "weighted_qmix", "qtran", "joint_q", "independent", "quantiles", "actor_critic"},
     {"algorithms", "evaluate"},
     {"train"},
 )
