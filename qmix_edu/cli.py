@@ -11,7 +11,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -74,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--episodes", type=int, default=256, help="episodes to play (default: 256)")
     evaluate.add_argument("--seed", type=int, default=1_000_000, help="seed of the battles (default: 1000000)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    inspect = commands.add_parser("inspect", help="look into a trained mixer, and into the battles it plays")
+    inspect.set_defaults(command=_inspect)
+    inspect.add_argument("run", type=Path, help="folder of a run")
+    inspect.add_argument("--episodes", type=int, default=32, help="episodes to take states from (default: 32)")
+    inspect.add_argument(
+        "--battles", metavar="N", type=int, help="instead, play out all joint actions of two units in N battles of SMAX"
+    )
+    inspect.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     envs = commands.add_parser("envs", help="list the environments")
     envs.set_defaults(command=_envs)
@@ -215,7 +224,7 @@ def _cores() -> int:
 
 
 @contextlib.contextmanager
-def _stopping_on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+def _stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
     """Let Ctrl-C ask for an orderly end; a second one stops at once."""
 
     def handle(*_: Any) -> None:
@@ -247,6 +256,23 @@ def _evaluate(options: argparse.Namespace) -> int:
     if result["win_rate"] is not None:
         low, high = wilson_interval(round(result["win_rate"] * options.episodes), options.episodes)
         print(f"win rate {result['win_rate']:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    import torch
+
+    from qmix_edu import inspection
+    from qmix_edu.runs import EVALUATION_SEED, Run
+
+    torch.set_num_threads(1)
+    env, learner = Run.open(options.run).load(EVALUATION_SEED)
+    with contextlib.closing(env):
+        if options.battles is None:
+            found = inspection.inspect_mixer(env, learner, options.episodes)
+        else:
+            found = inspection.inspect_battles(env, learner, options.battles)
+    print(json.dumps(found.summary()) if options.json else found.text())
     return 0
 
 

@@ -151,7 +151,7 @@ class RayPool:
 
     def __init__(self, address: str):
         try:
-            import ray
+            import ray  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise ValueError("Ray is not installed; install it with `pip install qmix_edu[cluster]`.") from error
         self._ray: Any = ray

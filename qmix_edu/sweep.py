@@ -1,7 +1,8 @@
 """Sweeps: several algorithms and seeds on one environment, and the table of what they reached.
 
-A sweep is a folder of runs, ``<algorithm>-<seed>``, and keeps no state besides theirs: what is finished is not repeated,
-what is unfinished goes on, what is missing begins. ``results.json``, ``results.md`` and ``curves.png`` are made from them.
+A sweep is a folder of runs, ``<algorithm>-<seed>``, and keeps no state besides theirs: what is finished is not
+repeated, what is unfinished goes on, what is missing begins. ``results.json``, ``results.md`` and ``curves.png`` are
+made from them.
 """
 
 from __future__ import annotations
@@ -114,9 +115,7 @@ class Sweep:
         for run in self.runs.values():
             if run.evaluated:
                 lines = [line for line in run.logged() if line.get(results.measure) is not None]
-                x = [
-                    min(line["env_steps"] or 0, results.steps) for line in lines
-                ]  # the last round goes a little beyond
+                x = [min(line["env_steps"] or 0, results.steps) for line in lines]  # the last round goes on
                 y = [line[results.measure] or 0.0 for line in lines]
                 curves.setdefault(run.settings.algorithm, []).append((x, y))
         figure = Figure(layout="constrained")
@@ -207,8 +206,8 @@ def _run(folder: Path, settings: RunSettings) -> Run:
     run = Run.open(folder)
     if run.settings != settings:
         raise ValueError(
-            f"{folder} holds another run ({settings_line(run.settings)}) than this sweep's ({settings_line(settings)}), "
-            "or one with other settings; choose another --out."
+            f"{folder} holds another run ({settings_line(run.settings)}) than this sweep's "
+            f"({settings_line(settings)}), or one with other settings; choose another --out."
         )
     return run
 
