@@ -19,7 +19,7 @@ from qmix_edu.td import greedy_actions
 from qmix_edu.types import Environment
 
 EPSILON = 0.1  # of the play that the states are taken from: mostly what the team does, and a little beside it
-NEAR_ZERO = 0.01  # a sum, VDN, has 1
+NEAR_ZERO = 0.01  # of the median over all agents and states: the scale of utilities is the learner's own affair
 MAX_JOINT_ACTIONS = 4096
 _RELATIVE_TOLERANCE = 1e-5  # of Q_tot's range over the joint actions of a state, in single precision
 
@@ -41,8 +41,9 @@ class Steps:
 class AgentGradient:
     """``dQ_tot/dQ_a`` of one agent over the states in which it has a choice (a dead unit has none).
 
-    ``near_zero`` is the share of states where its size is below ``NEAR_ZERO``: there the team's value does not feel
-    this agent, and its utility learns nothing. ``negative`` is the share where the factorisation is not monotone.
+    ``near_zero`` is the share of states where its size is at most ``NEAR_ZERO`` times the median size over all agents
+    and states: there the team's value hardly feels this agent, and its utility hardly learns. ``negative`` is the share
+    where the factorisation is not monotone.
     """
 
     states: int
@@ -107,15 +108,16 @@ def audit_gradients(learner: Learner, steps: Steps) -> list[AgentGradient]:
     """Summarise ``dQ_tot/dQ_a`` for each agent; see :func:`utility_gradients`."""
     gradients = utility_gradients(learner, steps)
     has_choice = steps.avail_actions.sum(-1) > 1
-    return [_summary(gradients[has_choice[:, agent], agent]) for agent in range(gradients.shape[1])]
+    small = NEAR_ZERO * (gradients[has_choice].abs().median().item() if has_choice.any() else 0.0)
+    return [_summary(gradients[has_choice[:, agent], agent], small) for agent in range(gradients.shape[1])]
 
 
-def _summary(gradient: Float[Tensor, " b"]) -> AgentGradient:
+def _summary(gradient: Float[Tensor, " b"], small: float) -> AgentGradient:
     if len(gradient) == 0:
         return AgentGradient(0, math.nan, math.nan, math.nan, math.nan, math.nan)
     return AgentGradient(
         states=len(gradient),
-        near_zero=(gradient.abs() < NEAR_ZERO).float().mean().item(),
+        near_zero=(gradient.abs() <= small).float().mean().item(),
         negative=(gradient < 0).float().mean().item(),
         smallest=gradient.min().item(),
         median=gradient.median().item(),

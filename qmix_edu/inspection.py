@@ -7,12 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from qmix_edu.audit import (
     EPSILON,
     MAX_JOINT_ACTIONS,
-    NEAR_ZERO,
     AgentGradient,
     IgmAudit,
     audit_gradients,
@@ -44,10 +41,10 @@ class MixerInspection:
     def text(self) -> str:
         """Return a table of the gradients, in Markdown, and a sentence on IGM."""
         lines = [
-            f"{self.algorithm} on {self.env}: {self.states} states of play, greedy but for {EPSILON:.0%} of the actions.",
+            f"{self.algorithm} on {self.env}: {self.states} states of play, epsilon {EPSILON}.",
             "dQ_tot/dQ_a, in the states where agent a has a choice:",
             "",
-            f"| agent | states | below {NEAR_ZERO} in size | negative | smallest | median | largest |",
+            "| agent | states | near zero | negative | smallest | median | largest |",
             "|---|---|---|---|---|---|---|",
         ]
         for agent, row in enumerate(self.gradients):
@@ -129,17 +126,17 @@ def inspect_battles(env: Environment, learner: Learner, battles: int) -> BattleI
 def _described(table: BattleTable) -> str:
     one, two = table.agents
     head = (
-        f"Step {table.step}, agents {one} (rows) and {two} (columns), {len(table.returns)} games a cell, standard error "
-        f"up to {table.standard_error.max():.3f}; * is the greedy pair, {table.regret:.3f} below the best."
+        f"Step {table.step}, agents {one} (rows) and {two} (columns), {len(table.returns)} games a cell, standard "
+        f"error up to {table.standard_error.max():.3f}; * is the greedy pair, {table.regret:.3f} below the best."
     )
     rows = [[f"{value:.2f}" for value in row] for row in table.mean]
     rows[table.greedy[0]][table.greedy[1]] += "*"
-    columns = np.array([["", *map(str, table.actions[1])], *([str(a), *row] for a, row in zip(table.actions[0], rows))])
-    widths = [max(map(len, column)) for column in columns.T]
-    return "\n".join([head, *("  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths)) for row in columns.tolist())])
+    named = [[str(action), *row] for action, row in zip(table.actions[0], rows, strict=True)]
+    lines = [["", *map(str, table.actions[1])], *named]
+    return "\n".join([head, *("".join(f"{cell:>7}" for cell in line) for line in lines)])
 
 
 def _verdict(rung: Rung) -> str:
     answer = "holds within the noise" if rung.holds else "does not hold"
-    bound = "" if rung.exact else " (by local search, at most)"
+    bound = "" if rung.exact else " (at most; not every order was tried)"
     return f"{rung.name}: loss {rung.loss:.1%} of the variance{bound}, noise up to {rung.noise:.1%}: {answer}"

@@ -19,6 +19,7 @@ from qmix_edu.runs import Run, RunBusyError
 
 # A fork server has torch imported already, so that a process starts at once; Windows knows no such thing.
 START_METHOD = "spawn" if sys.platform == "win32" else "forkserver"
+PRELOADED = [__name__]
 BUSY_SECONDS = 60.0  # how long the process of a sweep that was killed may take to notice and save
 _RETRIES_OF_RAY = 5
 
@@ -83,7 +84,7 @@ class LocalPool:
         self._jobs = jobs
         self._context: Any = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
-            self._context.set_forkserver_preload([__name__])
+            self._context.set_forkserver_preload(PRELOADED)
         self._running: dict[Path, tuple[Any, Connection]] = {}
 
     def has_room(self) -> bool:

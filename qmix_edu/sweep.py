@@ -185,7 +185,7 @@ def interquartile_mean(
     """
 
     def iqm(*samples: Float[np.ndarray, "*b s"], axis: int) -> Float[np.ndarray, "*b"]:
-        return trim_mean(np.concatenate(samples, axis=axis), 0.25, axis=axis)
+        return np.asarray(trim_mean(np.concatenate(samples, axis=axis), 0.25, axis=axis))
 
     middle = float(iqm(*strata, axis=-1))
     if min(len(values) for values in strata) < 2:
