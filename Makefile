@@ -14,7 +14,7 @@ CODE := qmix_edu matrix_games tools tests
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks course picture lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks course picture bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -51,6 +51,9 @@ course: set-up-dev ## run every notebook at full length; HTML pages in build/cou
 
 picture: set-up-dev ## make the README's picture
 	@$(BIN)/python tools/picture.py
+
+bench: set-up-dev ## measure gradient steps and play against the bare matrix products (minutes)
+	@$(BIN)/python benchmarks/speed.py
 
 lock: set-up-dev ## make requirements.lock agree with pyproject.toml (LOCK_ARGS=--upgrade: newest versions)
 	@cp requirements.lock .venv/requirements.lock

@@ -21,7 +21,7 @@ def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_make_alone_lists_every_command():
     listed = re.findall(r"^(\S+)", make().stdout, flags=re.MULTILINE)
-    assert listed == ["help", "lab", "test", "lint", "notebooks", "course", "picture", "lock", "clean"]
+    assert listed == ["help", "lab", "test", "lint", "notebooks", "course", "picture", "bench", "lock", "clean"]
 
 
 def test_lab_sets_up_and_opens_the_first_page_on_this_machine_only():
