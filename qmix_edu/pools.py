@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import socket
 import sys
 import threading
 import time
@@ -157,8 +158,9 @@ class RayPool:
             raise ValueError("Ray is not installed; install it with `pip install qmix_edu[cluster]`.") from error
         self._ray: Any = ray
         try:
+            _knock(address)
             ray.init(address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"There is no Ray cluster at {address!r}; start one with `ray start --head`, or use `--ray local`."
             ) from error
@@ -192,6 +194,13 @@ class RayPool:
     def close(self) -> None:
         """Leave the cluster; a local one ends."""
         self._ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in address:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _on_ray(folder: Path) -> str | None:
