@@ -10,6 +10,7 @@ from torch import nn
 
 from matrix_games import is_monotone, monotone_fit
 from qmix_edu import algorithms, battle_tables, inspection, make_env
+from qmix_edu.agents import GRUAgent
 from qmix_edu.audit import Steps, audit_gradients, audit_igm, real_steps, utility_gradients
 from qmix_edu.battle_tables import rungs
 from qmix_edu.cli import main
@@ -224,6 +225,24 @@ def test_tables_of_battles_have_what_they_promise(battle):
         # an untrained QMIX is monotone in the utilities, hence so is its table
         assert is_monotone(table.q_tot, tol=1e-5)
         assert table.q_tot[table.greedy] == pytest.approx(table.q_tot.max())
+
+
+def test_agents_with_a_memory_keep_it_in_the_clones(battle, monkeypatch):
+    """What they would do in the clones, given what they remember, is what they would do in the battle itself."""
+    env, seen, in_battle = battle[0], [], []
+    learner = algorithms.vdn(env.spec, agent=GRUAgent)
+    utilities = learner.utilities
+
+    def watched(obs, last_actions, hidden):
+        found, after = utilities(obs, last_actions, hidden)
+        (in_battle if len(obs) == 32 else seen).append(found)
+        return found, after
+
+    monkeypatch.setattr(learner, "utilities", watched)
+    (table,) = battle_tables.battle_tables(env, learner, 1, copies=2048)
+    assert table.step > 0
+    torch.testing.assert_close(seen[0][0], in_battle[table.step][0])
+    torch.testing.assert_close(seen[0][-1], in_battle[table.step][0])
 
 
 def test_the_report_on_battles(battle):
