@@ -8,7 +8,9 @@ import torch
 
 from qmix_edu import algorithms, make_env, train
 from qmix_edu.envs.conformance import check_conformance
+from qmix_edu.envs.smax import SmaxOptions
 from qmix_edu.rollout import play
+from qmix_edu.runs import Run, RunSettings
 from qmix_edu.settings import TrainSettings, learner_settings
 from qmix_edu.types import EnvSpec
 
@@ -223,8 +225,9 @@ def test_hidden_actions_of_enemies_are_hidden():
 
 
 def test_options_are_written_as_they_are_read():
-    text = "smax/3m:attack_mode=random,enemy_shoots=false,see_enemy_actions=false,sight_range=6.0"
-    assert make_env(text, N_ENVS).spec.name == text
+    text = "attack_mode=random,enemy_shoots=false,see_enemy_actions=false,sight_range=6.0"
+    assert SmaxOptions.parse(text) == SmaxOptions("random", False, False, 6.0)
+    assert str(SmaxOptions.parse(text)) == text
     assert make_env("smax/3m:attack_mode=closest,enemy_shoots=true", N_ENVS).spec.name == "smax/3m"
 
 
@@ -249,6 +252,19 @@ def test_options_that_cannot_be(options, message):
 def test_options_of_a_map_that_is_not_there():
     with pytest.raises(ValueError, match="There is no environment 'smax/3n:attack_mode=random'; the nearest"):
         make_env("smax/3n:attack_mode=random")
+
+
+def test_a_run_with_options_is_trained_resumed_and_evaluated(tmp_path):
+    """The name in settings.json is all that it takes."""
+    train_settings = TrainSettings(n_envs=N_ENVS, batch_size=4, log_interval=1, eval_interval=10**9, eval_episodes=4)
+    env = "smax/3m:attack_mode=random"
+    run = Run.create(tmp_path / "run", RunSettings(env, "vdn", "mlp", 300, 0, learner_settings(env), train_settings))
+    for _ in run.train():
+        run.stop()
+    assert not run.finished
+    again = Run.open(run.folder)
+    list(again.train())
+    assert again.finished and again.load()[0].spec.name == env
 
 
 # Clones
