@@ -10,7 +10,7 @@ endif
 BIN := .venv/bin
 FIRST_PAGE := 00_start_here.ipynb
 CODE := qmix_edu matrix_games tools tests
-BENCHMARKS := matrix_game_costs
+BENCHMARKS := matrix_game_costs speed
 # JupyterLab refuses to run as root (in a container, say) unless it is told to
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 

@@ -32,13 +32,18 @@ def save(path: Path, content: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise OSError(
-            f"{path} could not be written ({reason}); see that its disk has room and can be written, then try again. "
-            "What was saved before is intact."
-        ) from error
+        raise not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: Exception) -> OSError:
+    """Say in one sentence that a file could not be written."""
+    reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    return OSError(
+        f"{path} could not be written ({reason}); see that its disk has room and can be written, then try again. "
+        "What was saved before is intact."
+    )
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command line: ``qmix-edu train | evaluate | envs | doctor``."""
+"""The command line: ``qmix-edu train | sweep | evaluate | inspect | envs | doctor``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
+import re
+import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,8 +23,9 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0, 2 for bad input, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    """Run one command; return its exit status: 0, 1 where runs of a sweep failed, 2 for bad input, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments, argparse.Namespace(again=shlex.join(["qmix-edu", *arguments])))
     try:
         return options.command(options)
     except (ValueError, EnvironmentFailedError, OSError) as error:
@@ -43,18 +47,26 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(prog="qmix-edu", description="Train and look at cooperative agents.")
-    commands = parser.add_subparsers(required=True, metavar="train | evaluate | envs | doctor")
+    commands = parser.add_subparsers(required=True, metavar="train | sweep | evaluate | inspect | envs | doctor")
 
     train = commands.add_parser("train", help="train a team, or go on with a run")
     train.set_defaults(command=_train)
     train.add_argument("env", nargs="?", help="environment, e.g. smax/3m (`qmix-edu envs` lists all)")
     train.add_argument("--resume", metavar="RUN", type=Path, help="go on with the run in this folder")
     train.add_argument("--algorithm", help="e.g. iql, vdn, qmix, qplex, coma; a wrong name lists more (default: qmix)")
-    train.add_argument("--agent", help="mlp, gru or table (default: mlp)")
-    train.add_argument("--steps", type=int, help="environment steps (default: what suits the environment)")
     train.add_argument("--seed", type=int, help="seed of everything random (default: 0)")
     train.add_argument("--out", metavar="RUN", type=Path, help="new folder of the run (default: below runs/)")
     _add_settings(train)
+
+    sweep = commands.add_parser("sweep", help="train several algorithms and seeds side by side, and tabulate them")
+    sweep.set_defaults(command=_sweep)
+    sweep.add_argument("env", help="environment, e.g. smax/3m")
+    sweep.add_argument("--algorithms", default="iql,vdn,qmix", help="names with commas (default: iql,vdn,qmix)")
+    sweep.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0 on (default: 5)")
+    sweep.add_argument("--jobs", type=int, help="runs at a time on this machine (default: one for each core)")
+    sweep.add_argument("--ray", metavar="ADDRESS", help="train on this Ray cluster; `local` starts one")
+    sweep.add_argument("--out", metavar="SWEEP", type=Path, help="folder of the sweep (default: below runs/)")
+    _add_settings(sweep)
 
     evaluate = commands.add_parser("evaluate", help="play greedy episodes with a trained team")
     evaluate.set_defaults(command=_evaluate)
@@ -62,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--episodes", type=int, default=256, help="episodes to play (default: 256)")
     evaluate.add_argument("--seed", type=int, default=1_000_000, help="seed of the battles (default: 1000000)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    inspect = commands.add_parser("inspect", help="look into a trained mixer, and into the battles it plays")
+    inspect.set_defaults(command=_inspect)
+    inspect.add_argument("run", type=Path, help="folder of a run")
+    inspect.add_argument("--episodes", type=int, default=32, help="episodes to take states from (default: 32)")
+    inspect.add_argument(
+        "--battles", metavar="N", type=int, help="instead, play out all joint actions of two units in N battles of SMAX"
+    )
+    inspect.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     envs = commands.add_parser("envs", help="list the environments")
     envs.set_defaults(command=_envs)
@@ -78,6 +99,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     from qmix_edu.learner import LearnerSettings
     from qmix_edu.settings import TrainSettings
 
+    parser.add_argument("--agent", help="mlp, gru or table (default: mlp)")
+    parser.add_argument("--steps", type=int, help="environment steps (default: what suits the environment)")
     group = parser.add_argument_group("settings", "each defaults to what suits the environment")
     for settings in (TrainSettings, LearnerSettings):
         for field in dataclasses.fields(settings):
@@ -91,25 +114,14 @@ def _train(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)  # faster than more for networks of this size
     run = _old_run(options) if options.resume else _new_run(options)
-    interrupted = False
-
-    def stop(*_: Any) -> None:
-        nonlocal interrupted
-        interrupted = True
-        run.stop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C stops at once
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
+    with _stopping_on_interrupt(run.stop):
         lines = run.train()
         with tqdm(total=run.settings.steps, unit=" steps", unit_scale=True) as bar:
             for metrics in lines:
                 bar.update(int(metrics["env_steps"] or 0) - bar.n)
                 shown = {"win rate": metrics.get("win_rate"), "return": metrics.get("mean_return")}
                 bar.set_postfix({k: f"{v:.2f}" for k, v in shown.items() if v is not None} or None)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupted and not run.finished:
+    if run.stop_requested and not run.finished:
         print(f"Saved. Go on with: qmix-edu train --resume {run.folder}")
         return INTERRUPTED
     print(f"Done. Look at it with: qmix-edu evaluate {run.folder}")
@@ -119,27 +131,35 @@ def _train(options: argparse.Namespace) -> int:
 def _old_run(options: argparse.Namespace) -> Any:
     from qmix_edu.runs import Run
 
-    given = [name for name, value in vars(options).items() if value is not None and name not in ("command", "resume")]
+    no_settings = ("command", "again", "resume")
+    given = [name for name, value in vars(options).items() if value is not None and name not in no_settings]
     if given:
         raise ValueError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}.")
     return Run.open(options.resume)
 
 
 def _new_run(options: argparse.Namespace) -> Any:
-    from qmix_edu.runs import Run, RunSettings
-    from qmix_edu.settings import default_steps, learner_settings, train_settings
-    from qmix_edu.train import Training
+    from qmix_edu.runs import Run
 
     if options.env is None:
         raise ValueError("Name an environment, e.g. `qmix-edu train smax/3m`, or a run with --resume.")
+    algorithm, seed = options.algorithm or "qmix", options.seed or 0
+    settings = _run_settings(options, algorithm, seed)
+    _try(settings)
+    return Run.create(options.out or Path("runs") / f"{_file_name(options.env)}-{algorithm}-{seed}", settings)
+
+
+def _run_settings(options: argparse.Namespace, algorithm: str, seed: int) -> Any:
+    from qmix_edu.runs import RunSettings
+    from qmix_edu.settings import default_steps, learner_settings, train_settings
+
     given = {name: value for name, value in vars(options).items() if value is not None}
 
     def changed(settings: Any) -> Any:
         names = {field.name for field in dataclasses.fields(settings)}
         return dataclasses.replace(settings, **{name: given[name] for name in names & given.keys()})
 
-    algorithm, seed = options.algorithm or "qmix", options.seed or 0
-    settings = RunSettings(
+    return RunSettings(
         env=options.env,
         algorithm=algorithm,
         agent=options.agent or "mlp",
@@ -148,11 +168,74 @@ def _new_run(options: argparse.Namespace) -> Any:
         learner=changed(learner_settings(options.env, algorithm)),
         train=changed(train_settings(options.env, algorithm)),
     )
+
+
+def _try(settings: Any) -> None:
+    """Make everything once: what cannot be made leaves no folder behind."""
+    from qmix_edu.train import Training
+
     env, learner = settings.build()
     with contextlib.closing(env):
-        Training(env, learner, settings.train)  # what cannot be made leaves no folder behind
-    name = f"{options.env.replace('/', '-')}-{algorithm}-{seed}"
-    return Run.create(options.out or Path("runs") / name, settings)
+        Training(env, learner, settings.train)
+
+
+def _file_name(env: str) -> str:
+    return re.sub(r"[^\w.=-]+", "-", env)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    import torch
+
+    from qmix_edu.pools import LocalPool, RayPool
+    from qmix_edu.sweep import Sweep
+
+    torch.set_num_threads(1)
+    if options.seeds < 1:
+        raise ValueError(f"Asked for {options.seeds} seeds; 1 is the least.")
+    if options.ray and options.jobs is not None:
+        raise ValueError("--jobs counts processes of this machine; a Ray cluster knows its own, so leave it out.")
+    algorithms = list(dict.fromkeys(options.algorithms.split(",")))
+    settings = [_run_settings(options, name, seed) for seed in range(options.seeds) for name in algorithms]
+    for one in settings[: len(algorithms)]:
+        _try(one)
+    pool = RayPool(options.ray) if options.ray else LocalPool(_cores() if options.jobs is None else options.jobs)
+    with contextlib.closing(pool):
+        sweep = Sweep(options.out or Path("runs") / f"sweep-{_file_name(options.env)}", settings)
+        with (
+            _stopping_on_interrupt(sweep.stop),
+            tqdm(total=sweep.steps, initial=sweep.steps_done, unit=" steps", unit_scale=True) as bar,
+        ):
+            for done in sweep.complete(pool):
+                bar.update(done - bar.n)
+    if sweep.stop_requested:
+        print(f"Saved. Go on with: {options.again}")
+        return INTERRUPTED
+    for name, error in sweep.failures.items():
+        print(f"qmix-edu: {sweep.folder / name} failed twice ({error}).", file=sys.stderr)
+    results = sweep.results()
+    sweep.write(results)
+    print(f"{results.table()}\n\nAlso in {sweep.folder}: results.json, results.md, curves.png")
+    return 1 if sweep.failures else 0
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
+    """Let Ctrl-C ask for an orderly end; a second one stops at once."""
+
+    def handle(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -173,6 +256,23 @@ def _evaluate(options: argparse.Namespace) -> int:
     if result["win_rate"] is not None:
         low, high = wilson_interval(round(result["win_rate"] * options.episodes), options.episodes)
         print(f"win rate {result['win_rate']:.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    import torch
+
+    from qmix_edu import inspection
+    from qmix_edu.runs import EVALUATION_SEED, Run
+
+    torch.set_num_threads(1)
+    env, learner = Run.open(options.run).load(EVALUATION_SEED)
+    with contextlib.closing(env):
+        if options.battles is None:
+            found = inspection.inspect_mixer(env, learner, options.episodes)
+        else:
+            found = inspection.inspect_battles(env, learner, options.battles)
+    print(json.dumps(found.summary()) if options.json else found.text())
     return 0
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qmix_edu.episodes import EpisodeBatch
 from qmix_edu.learner import Learner
-from qmix_edu.types import Environment, Observation
+from qmix_edu.types import Environment, EnvironmentFailedError, Observation
 
 
 def play(
@@ -24,7 +24,8 @@ def play(
     ``epsilon`` is what the learner explores with; with None everyone takes its best action.
     ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
 
-    Raises ValueError where the learner was made for an environment of other sizes.
+    Raises ValueError where the learner was made for an environment of other sizes, and EnvironmentFailedError where
+    the environment returned a number that is not finite.
     """
     spec = env.spec
     if spec.sizes != learner.spec.sizes:
@@ -66,4 +67,19 @@ def play(
         avail_actions=torch.stack([o.avail_actions for o in observations], dim=1),
     )
     kept = ~aborted.squeeze(1)
+    _refuse_not_finite(spec.name, episodes, kept)
     return (episodes if kept.all() else episodes.select(kept)), won.squeeze(1)[kept]
+
+
+def _refuse_not_finite(name: str, episodes: EpisodeBatch, kept: Tensor) -> None:
+    """Name the first number of an episode that is NaN or infinite: nothing may be learnt from it."""
+    for field, what in (("reward", "reward"), ("state", "state"), ("obs", "observation of agent {}")):
+        values: Tensor = getattr(episodes, field)
+        wrong = ~values.isfinite() & kept.view(-1, *(1,) * (values.ndim - 1))
+        if wrong.any():
+            env, step, *place = wrong.nonzero()[wrong.nonzero()[:, 1].argmin()].tolist()
+            moment = "at reset" if field != "reward" and step == 0 else f"after step {step + (field == 'reward')}"
+            raise EnvironmentFailedError(
+                f"{name} returned {float(values[env, step][tuple(place)])} as the {what.format(place[0])} {moment} of "
+                f"environment {env}; mend the environment, then go on from what was saved."
+            )

@@ -4,10 +4,12 @@
 ``metrics.jsonl``  one line of JSON per log point; the fields are those of :func:`qmix_edu.train`
 ``policy.pt``      the networks
 ``resume.pt``, ``replay-*.pt``  the rest of the training's state, while the run is unfinished
+``result.json``    the final evaluation of a finished run, once it was asked for
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -17,12 +19,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from qmix_edu import agents, checkpoint
 from qmix_edu.algorithms import ALGORITHMS
 from qmix_edu.checkpoint import CheckpointError
 from qmix_edu.envs import UnknownNameError, make_env
+from qmix_edu.evaluate import evaluate
 from qmix_edu.learner import Learner, LearnerSettings
 from qmix_edu.settings import TrainSettings
 from qmix_edu.train import Metrics, Training
@@ -33,6 +37,12 @@ if sys.platform != "win32":
 
 AGENTS = {"mlp": agents.MLPAgent, "gru": agents.GRUAgent, "table": agents.TableAgent}
 SAVE_EVERY_SECONDS = 30.0
+EVALUATION_SEED = 1_000_000  # the battles of the final evaluation: none of a training's own
+EVALUATION_EPISODES = 256
+
+
+class RunBusyError(ValueError):
+    """The run is being trained by another process."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ class Run:
     def __init__(self, folder: Path, settings: RunSettings):
         self.folder, self.settings = folder, settings
         self._training: Training | None = None
-        self._stop_requested = False
+        self.stop_requested = False
 
     @classmethod
     def create(cls, folder: Path, settings: RunSettings) -> Run:
@@ -91,9 +101,9 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"{folder} cannot be made ({error.strerror}); choose another --out.") from error
-        if any(folder.iterdir()):
+        if any(path.name != "settings.json.tmp" for path in folder.iterdir()):  # left where a kill cut in
             raise ValueError(f"{folder} is not empty and holds no run; choose another --out.")
-        _write_text(
+        write_text(
             folder / "settings.json",
             json.dumps({**dataclasses.asdict(settings), "versions": _versions()}, indent=2) + "\n",
         )
@@ -124,14 +134,15 @@ class Run:
         """Whether the run has done all its steps."""
         if (self.folder / "resume.pt").exists() or not (self.folder / "policy.pt").exists():
             return False
-        lines = self._metrics_path.read_text(encoding="utf-8").splitlines()
-        return bool(lines) and json.loads(lines[-1])["env_steps"] >= self.settings.steps
+        lines = self.logged()
+        return bool(lines) and (lines[-1]["env_steps"] or 0) >= self.settings.steps
 
     def train(self) -> Iterator[Metrics]:
         """Train from where the run stands to its end, saving on the way; yield each line of metrics.jsonl.
 
         Raises:
-            ValueError: the run is finished, or is being trained already.
+            ValueError: the run is finished.
+            RunBusyError: it is being trained already.
             CheckpointError: what it takes to go on is damaged.
 
         """
@@ -151,15 +162,14 @@ class Run:
 
     def _train_in(self, env: Environment, learner: Learner) -> Iterator[Metrics]:
         training = self._training = Training(env, learner, self.settings.train, self.settings.seed)
-        training.stop_requested = self._stop_requested  # perhaps while the environment was being made
+        training.stop_requested = self.stop_requested  # perhaps while the environment was being made
         chunks = _Chunks(self.folder)
-        with self._metrics_path.open("ab") as log:
+        with self._metrics_path.open("ab", buffering=0) as log:  # with a buffer, closing would fail once more
             _claim(log.fileno(), self.folder)
             self._load(training, chunks, log.fileno())
             saved = time.monotonic()
             for metrics in training.run(self.settings.steps):
-                log.write(json.dumps(metrics).encode() + b"\n")
-                log.flush()
+                self._log(log, metrics)
                 yield metrics
                 if training.env_steps < self.settings.steps and time.monotonic() - saved > SAVE_EVERY_SECONDS:
                     self._save(training, chunks, os.fstat(log.fileno()).st_size)
@@ -171,9 +181,17 @@ class Run:
             (self.folder / "resume.pt").unlink(missing_ok=True)
             chunks.keep([])
 
+    def _log(self, log: FileIO, metrics: Metrics) -> None:
+        line = json.dumps(metrics).encode() + b"\n"
+        try:
+            while line:
+                line = line[log.write(line) :]
+        except OSError as error:
+            raise checkpoint.not_written(self._metrics_path, error) from error
+
     def stop(self) -> None:
         """Ask the training to stop and save after the round at hand."""
-        self._stop_requested = True
+        self.stop_requested = True
         if self._training is not None:
             self._training.stop_requested = True
 
@@ -182,6 +200,38 @@ class Run:
         env, learner = self.settings.build(seed)
         checkpoint.load_policy(self.folder / "policy.pt", learner)
         return env, learner
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether the final evaluation is done, too."""
+        return self.finished and (self.folder / "result.json").exists()
+
+    def result(self) -> Metrics:
+        """Return the final evaluation of a finished run, which is done once and kept in ``result.json``.
+
+        Raises ValueError where the run is not finished.
+        """
+        if not self.finished:
+            raise ValueError(
+                f"{self.folder} has not done its {self.settings.steps} steps; "
+                f"go on with `qmix-edu train --resume {self.folder}`."
+            )
+        path = self.folder / "result.json"
+        if path.exists():
+            with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError):  # damaged: evaluate again
+                return json.loads(path.read_text(encoding="utf-8"))
+        env, learner = self.load(EVALUATION_SEED)
+        with contextlib.closing(env):
+            metrics = dict(evaluate(env, learner, EVALUATION_EPISODES))
+        write_text(path, json.dumps(metrics) + "\n")
+        return metrics
+
+    def logged(self) -> list[Metrics]:
+        """Return the lines of metrics.jsonl; one that is being written at this moment is left out."""
+        if not self._metrics_path.exists():
+            return []
+        lines = self._metrics_path.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
 
     @property
     def _metrics_path(self) -> Path:
@@ -265,7 +315,7 @@ def _claim(log: int, folder: Path) -> None:
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ValueError(
+        raise RunBusyError(
             f"{folder} is being trained already; wait until it is done, or choose another --out."
         ) from error
     except OSError:
@@ -277,7 +327,12 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all; OSError says in one sentence that it could not be written."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise checkpoint.not_written(path, error) from error

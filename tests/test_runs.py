@@ -22,8 +22,10 @@ from qmix_edu.checkpoint import CheckpointError
 from qmix_edu.envs import make_env
 from qmix_edu.envs.small import TwoStepGame
 from qmix_edu.learner import LearnerSettings
+from qmix_edu.rollout import play
 from qmix_edu.runs import Run, RunSettings
 from qmix_edu.settings import TrainSettings
+from qmix_edu.types import EnvironmentFailedError
 
 # Small enough for a second, and with room for 24 episodes only, so that old ones leave the buffer and the disk.
 SETTINGS = RunSettings(
@@ -392,6 +394,98 @@ def test_an_empty_folder_will_do(tmp_path):
     assert Run.create(tmp_path, SETTINGS).folder == tmp_path
 
 
+def test_what_a_kill_leaves_of_an_unborn_run_is_no_obstacle(tmp_path):
+    (tmp_path / "settings.json.tmp").write_text("{")
+    assert Run.open(Run.create(tmp_path, SETTINGS).folder).settings == SETTINGS
+
+
+# An environment that breaks
+
+
+def two_step_with(monkeypatch, change):
+    """Let ``change(transition, step)`` tamper with what every step brings; steps are counted over all episodes."""
+    step, counted = TwoStepGame.step, []
+
+    def tampered(env, actions):
+        counted.append(env)
+        return change(step(env, actions), len(counted))
+
+    monkeypatch.setattr(TwoStepGame, "step", tampered)
+
+
+def broken(field, place, value):
+    def change(transition, step):
+        if step < 40:
+            return transition
+        if field == "reward":
+            transition.reward[place] = value
+        else:
+            getattr(transition.observation, field)[place] = value
+        return transition
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("field", "place", "value", "message"),
+    [
+        ("reward", (2, 0), float("nan"), "two-step returned nan as the reward after step 2 of environment 2"),
+        ("obs", (3, 1, 0), float("inf"), "returned inf as the observation of agent 1 after step 2 of environment 3"),
+        ("state", (1, 2), -float("inf"), "two-step returned -inf as the state after step 2 of environment 1"),
+    ],
+)
+def test_a_number_that_is_not_finite(field, place, value, message, never_stopped, tmp_path, monkeypatch):
+    """Training stops with one sentence, nothing is learnt from it, and what was saved goes on once it is mended."""
+    run = begun(tmp_path / "run", 3)
+    with monkeypatch.context() as patch:
+        two_step_with(patch, broken(field, place, value))
+        with pytest.raises(EnvironmentFailedError, match=message) as caught:
+            list(run.train())
+        assert "mend the environment, then go on from what was saved" in str(caught.value)
+    for path in ("policy.pt", "resume.pt"):
+        assert all(torch.isfinite(v).all() for v in tensors(checkpoint.load(run.folder / path)))
+    list(Run.open(run.folder).train())
+    assert_same_run(run.folder, never_stopped)
+
+
+def tensors(content):
+    if isinstance(content, torch.Tensor):
+        return [content.float()]
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, (list, tuple)) else ()
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
+def test_numbers_of_an_aborted_episode_do_not_matter(monkeypatch):
+    """It is dropped, whatever it holds."""
+
+    def abort(transition, step):
+        transition.reward[1] = float("nan")
+        aborted = torch.arange(4)[:, None] == 1
+        return replace(transition, terminated=transition.terminated & ~aborted, aborted=aborted)
+
+    two_step_with(monkeypatch, abort)
+    env, learner = SETTINGS.build()
+    batch, _ = play(env, learner, 1.0, torch.Generator().manual_seed(0))
+    assert len(batch) == 3 and batch.reward.isfinite().all()
+
+
+def test_an_environment_that_raises(never_stopped, tmp_path, monkeypatch):
+    """The error is the environment's own, and costs no more than what came after the last save."""
+    run = begun(tmp_path / "run", 3)
+
+    def fail(transition, step):
+        if step == 40:
+            raise ZeroDivisionError("inside the environment")
+        return transition
+
+    with monkeypatch.context() as patch:
+        two_step_with(patch, fail)
+        with pytest.raises(ZeroDivisionError, match="inside the environment"):
+            list(run.train())
+    list(Run.open(run.folder).train())
+    assert_same_run(run.folder, never_stopped)
+
+
 # Out of room
 
 
@@ -431,3 +525,28 @@ def test_the_disk_is_full_while_writing(tmp_path, monkeypatch):
         checkpoint.save(path, {"a": 2})
     assert checkpoint.load(path) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_the_disk_is_full_while_logging(never_stopped, tmp_path):
+    """The log cannot grow: one sentence that names it; with room again, the run goes on."""
+    run = begun(tmp_path / "run")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((run.folder / "metrics.jsonl").stat().st_size + 100, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"metrics.jsonl could not be written \(File too large\); see that"):
+            list(run.train())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    list(Run.open(run.folder).train())
+    assert_same_run(run.folder, never_stopped)
+
+
+def test_the_disk_is_full_at_the_very_beginning(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match=r"settings.json could not be written \(No space left on device\)"):
+            Run.create(tmp_path / "run", SETTINGS)
+    Run.create(tmp_path / "run", SETTINGS)

@@ -25,11 +25,12 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
     ``env`` is a :class:`~matrix_games.MatrixGame`, or one of the names that :func:`env_names` lists:
     ``matrix/<game>``, ``two-step``, ``gridworld/<variant>``, ``smax/<map>``, ``smac/<map>``; or
     ``pettingzoo/<module>`` for a :func:`~qmix_edu.envs.pettingzoo.make_pettingzoo` of an installed module, e.g.
-    ``pettingzoo/mpe2.simple_spread_v3``.
+    ``pettingzoo/mpe2.simple_spread_v3``. Options of SMAX follow a colon, as in ``smax/3m:attack_mode=random``
+    (:class:`~qmix_edu.envs.smax.SmaxOptions`).
 
     Raises:
         UnknownNameError: no environment has this name.
-        ValueError: ``env`` is neither a name nor a game, or ``n_envs`` is below 1.
+        ValueError: ``env`` is neither a name nor a game, ``n_envs`` is below 1, or an option of SMAX is unknown.
         StarCraftUnavailable: ``smac/<map>``, and StarCraft II or its package is not there.
         EnvironmentFailedError: ``pettingzoo/<module>``, and there is no such module.
 
@@ -47,10 +48,11 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         return TwoStepGame(n_envs)
     if kind == "gridworld" and name in GAMES:
         return TransportGridworld(name, n_envs, seed)
-    if kind == "smax" and env in env_names():
-        from qmix_edu.envs.smax import SmaxEnv  # JAX takes seconds to import
+    plain, _, options = env.partition(":")
+    if kind == "smax" and plain in env_names():
+        from qmix_edu.envs.smax import SmaxEnv, SmaxOptions  # JAX takes seconds to import
 
-        return SmaxEnv(name, n_envs, seed)
+        return SmaxEnv(name.partition(":")[0], n_envs, seed, SmaxOptions.parse(options))
     if kind == "smac" and name:
         from qmix_edu.envs.starcraft2 import make_starcraft2
 

@@ -8,10 +8,13 @@ Source: Rutherford et al. (2023), "JaxMARL".
 
 from __future__ import annotations
 
+import difflib
 import functools
+import math
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -44,6 +47,77 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 def smax_maps() -> list[str]:
     """Return the names of SMAX's maps."""
     return sorted(MAP_NAME_TO_SCENARIO)
+
+
+@dataclass(frozen=True)
+class SmaxOptions:
+    """How the enemy behaves, and how much everybody sees.
+
+    ``attack_mode`` is whom an enemy shoots of those in its range, ``closest`` or ``random``; with ``enemy_shoots``
+    False it only walks up. ``see_enemy_actions`` says whether observations hold the last move and target of enemies in
+    sight. ``sight_range`` is how far every unit sees, of both teams, in place of its type's own 8 to 10; the map is
+    32 wide, and shots reach 2 to 6.
+
+    In an environment's name they follow a colon: ``smax/3m:attack_mode=random,sight_range=6``.
+    """
+
+    attack_mode: str = "closest"
+    enemy_shoots: bool = True
+    see_enemy_actions: bool = True
+    sight_range: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.attack_mode not in ("closest", "random"):
+            raise ValueError(f"attack_mode is {self.attack_mode!r}; it must be closest or random.")
+        if self.sight_range is not None and not 0 < self.sight_range < math.inf:
+            raise ValueError(f"sight_range is {self.sight_range}; it must be above 0 and finite.")
+
+    @classmethod
+    def parse(cls, text: str) -> SmaxOptions:
+        """Read ``name=value,name=value``; nothing is every default.
+
+        Raises ValueError for an unknown option and for a value that does not fit.
+        """
+        given: dict[str, Any] = {}
+        for part in filter(None, text.split(",")):
+            name, _, value = part.partition("=")
+            if name not in _READ:
+                near = difflib.get_close_matches(name, _READ, cutoff=0.3) or list(_READ)
+                raise ValueError(f"SMAX has no option {name!r}; the nearest are {', '.join(near)}.")
+            if name in given:
+                raise ValueError(f"The option {name} is given twice; give it once.")
+            given[name] = _READ[name](name, value)
+        return cls(**given)
+
+    def __str__(self) -> str:
+        """Write what differs from the defaults, as ``parse`` reads it."""
+        changed = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        return ",".join(f"{name}={str(value).lower()}" for name, value in changed)
+
+
+def _read_text(_: str, value: str) -> str:
+    return value
+
+
+def _read_bool(name: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise ValueError(f"{name} is {value!r}; it must be true or false.")
+    return value == "true"
+
+
+def _read_float(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"{name} is {value!r}; it must be a number.") from None
+
+
+_READ = {
+    "attack_mode": _read_text,
+    "enemy_shoots": _read_bool,
+    "see_enemy_actions": _read_bool,
+    "sight_range": _read_float,
+}
 
 
 class _Seen(NamedTuple):
@@ -79,11 +153,12 @@ class SmaxEnv:
     truncated.
     """
 
-    def __init__(self, map_name: str, n_envs: int = 1, seed: int = 0):
-        self._simulator, self._reset, self._step = _compiled(map_name, n_envs)
+    def __init__(self, map_name: str, n_envs: int = 1, seed: int = 0, options: SmaxOptions | None = None):
+        self._map_name, self._options = map_name, options or SmaxOptions()
+        self._simulator, self._reset, self._step = _compiled(map_name, n_envs, self._options)
         units = self._simulator.num_allies + self._simulator.num_enemies
         self.spec = EnvSpec(
-            name=f"smax/{map_name}",
+            name=f"smax/{map_name}" + (f":{self._options}" if str(self._options) else ""),
             n_envs=n_envs,
             n_agents=self._simulator.num_allies,
             n_actions=self._simulator.num_ally_actions,
@@ -94,7 +169,7 @@ class SmaxEnv:
         )
         self._key = jax.random.PRNGKey(seed)
         self._battles: _Battles | None = None
-        self._avail_actions = torch.empty(0)
+        self._seen: Observation | None = None
 
     def reset(self) -> Observation:
         """Begin a battle in every copy."""
@@ -104,10 +179,10 @@ class SmaxEnv:
 
     def step(self, actions: Int[Tensor, "e n"]) -> Transition:
         """Let half a second of battle pass."""
-        if self._battles is None:
+        if self._battles is None or self._seen is None:
             raise RuntimeError("reset() comes before the first step().")
         ended = torch.from_numpy(np.array(self._battles.ended))
-        refuse_unavailable(actions, self._avail_actions | ended[:, None, None])  # actions after the end are ignored
+        refuse_unavailable(actions, self._seen.avail_actions | ended[:, None, None])  # ignored after the end
         battles, outcome = self._step(self._battles, actions.numpy())
         self._battles, self._key = battles, battles.key
         return Transition(
@@ -126,9 +201,29 @@ class SmaxEnv:
             raise RuntimeError("reset() comes before there are battles to look at.")
         return self._battles.simulator.state
 
+    def clone(self, battle: int, n_envs: int, seed: int) -> tuple[SmaxEnv, Observation]:
+        """Return an environment whose every copy is at the present moment of one battle, and what is seen there.
+
+        Each copy has its own chance from here on. ``reset`` begins ordinary battles in it.
+        """
+        if self._battles is None or self._seen is None:
+            raise RuntimeError("reset() comes before there is a battle to clone.")
+        if not 0 <= battle < self.spec.n_envs:
+            raise ValueError(f"There is no battle {battle}; the environment has {self.spec.n_envs}, counted from 0.")
+        copies = SmaxEnv(self._map_name, n_envs, seed, self._options)
+
+        def repeated(array: Any) -> Any:
+            return jnp.repeat(array[battle][None], n_envs, axis=0)
+
+        simulated, ended = jax.tree.map(repeated, (self._battles.simulator, self._battles.ended))
+        copies._battles = _Battles(copies._key, simulated, ended)
+        rows = [getattr(self._seen, field.name)[battle] for field in fields(Observation)]
+        copies._seen = Observation(*(row.expand(n_envs, *row.shape).clone() for row in rows))
+        return copies, copies._seen
+
     def _observation(self, seen: _Seen) -> Observation:
-        self._avail_actions = _to_torch(seen.avail_actions)
-        return Observation(_to_torch(seen.obs), _to_torch(seen.state), self._avail_actions)
+        self._seen = Observation(_to_torch(seen.obs), _to_torch(seen.state), _to_torch(seen.avail_actions))
+        return self._seen
 
     def rng_state(self) -> dict[str, Tensor]:
         """Return the random key."""
@@ -147,9 +242,9 @@ def _to_torch(array: Any) -> Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(map_name: str, n_envs: int) -> tuple[Any, Any, Any]:
+def _compiled(map_name: str, n_envs: int, options: SmaxOptions) -> tuple[Any, Any, Any]:
     """Return the simulator and its compiled reset and step for ``n_envs`` battles."""
-    simulator = HeuristicEnemySMAX(scenario=map_name_to_scenario(map_name))
+    simulator = _simulator(map_name, options)
     allies = [f"ally_{i}" for i in range(simulator.num_allies)]
 
     def see(obs: Any, simulated: Any) -> _Seen:
@@ -203,6 +298,19 @@ def _compiled(map_name: str, n_envs: int) -> tuple[Any, Any, Any]:
         simulator,
         compiled_reset,
         lambda battles, actions: compiled_step(battles, actions.astype(np.int32)),
+    )
+
+
+def _simulator(map_name: str, options: SmaxOptions) -> Any:
+    sight: dict[str, Any] = {}
+    if options.sight_range is not None:
+        sight["unit_type_sight_ranges"] = jnp.full(MAX_UNIT_TYPE + 1, options.sight_range)
+    return HeuristicEnemySMAX(
+        enemy_shoots=options.enemy_shoots,
+        attack_mode=options.attack_mode,
+        see_enemy_actions=options.see_enemy_actions,
+        scenario=map_name_to_scenario(map_name),
+        **sight,
     )
 
 

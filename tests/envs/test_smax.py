@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from qmix_edu import algorithms, make_env, train
 from qmix_edu.envs.conformance import check_conformance
+from qmix_edu.envs.smax import SmaxOptions
 from qmix_edu.rollout import play
+from qmix_edu.runs import Run, RunSettings
 from qmix_edu.settings import TrainSettings, learner_settings
 from qmix_edu.types import EnvSpec
 
@@ -175,3 +178,133 @@ def test_a_few_rounds_of_learning(env):
     batch, won = play(env, learner, 1.0, torch.Generator().manual_seed(0))
     assert torch.equal(won, batch.returns > 1)
     assert (batch.terminated.sum((1, 2)) == 1).all()  # random battles end long before the time limit
+
+
+# Options
+
+
+OPTIONS = ["attack_mode=random", "enemy_shoots=false", "see_enemy_actions=false", "sight_range=2.0"]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_an_option_is_in_the_name_and_changes_what_happens(options):
+    """Whoever plays the same random actions from the same places sees something else, or meets another enemy."""
+    env = make_env(f"smax/3m:{options}", N_ENVS, seed=5)
+    assert env.spec == replace(make_env("smax/3m", N_ENVS).spec, name=f"smax/3m:{options}")
+    assert [t.observation.obs.tolist() for t in walk(env, shooting)] != [
+        t.observation.obs.tolist() for t in walk(make_env("smax/3m", N_ENVS, seed=5), shooting)
+    ]
+
+
+def test_enemies_that_do_not_shoot_take_no_health():
+    env = make_env("smax/3m:enemy_shoots=false", N_ENVS)
+    walk(env, shooting)
+    health = torch.tensor(env.battles.unit_health.tolist())[:, :3]
+    inside = torch.tensor(env.battles.unit_alive.tolist())[:, :3]  # walls kill as well
+    assert (health[inside] == health.max()).all()
+
+
+def test_a_short_sight_hides_whom_it_should():
+    """13 features for each other unit, all 0 beyond the range; with 2 of 32, nobody sees an enemy at the start."""
+    near, usual = (make_env(f"smax/3m{options}", N_ENVS, seed=1) for options in (":sight_range=2.0", ""))
+    shown = [[t.observation.obs[..., 26:65].abs().sum() for t in walk(env, shooting)] for env in (near, usual)]
+    assert sum(shown[0]) < sum(shown[1])
+    for transition in walk(near, shooting):
+        positions = torch.tensor(near.battles.unit_positions.tolist())
+        distance = (positions[:, :3, None] - positions[:, None, 3:]).norm(dim=-1)  # [e, ally, enemy]
+        seen = transition.observation.obs[..., 26:65].unflatten(-1, (3, 13)).abs().sum(-1) > 0
+    assert not seen[distance > 2.01].any()
+
+
+def test_hidden_actions_of_enemies_are_hidden():
+    """Features 3 to 5 of an enemy: its last move and its last target."""
+    for options, hidden in ((":see_enemy_actions=false", True), ("", False)):
+        env = make_env(f"smax/3m{options}", N_ENVS, seed=1)
+        enemies = torch.stack([t.observation.obs[..., 26:65] for t in walk(env, shooting)]).unflatten(-1, (3, 13))
+        assert (not enemies[..., 3:6].any()) == hidden
+
+
+def test_options_are_written_as_they_are_read():
+    text = "attack_mode=random,enemy_shoots=false,see_enemy_actions=false,sight_range=6.0"
+    assert SmaxOptions.parse(text) == SmaxOptions("random", False, False, 6.0)
+    assert str(SmaxOptions.parse(text)) == text
+    assert make_env("smax/3m:attack_mode=closest,enemy_shoots=true", N_ENVS).spec.name == "smax/3m"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("attackmode=random", "SMAX has no option 'attackmode'; the nearest are attack_mode"),
+        ("fog", "SMAX has no option 'fog'; the nearest are"),
+        ("attack_mode=weakest", "attack_mode is 'weakest'; it must be closest or random."),
+        ("enemy_shoots=no", "enemy_shoots is 'no'; it must be true or false."),
+        ("sight_range=far", "sight_range is 'far'; it must be a number."),
+        ("sight_range=0", "sight_range is 0.0; it must be above 0 and finite."),
+        ("sight_range=nan", "sight_range is nan; it must be above 0 and finite."),
+        ("enemy_shoots=true,enemy_shoots=false", "The option enemy_shoots is given twice; give it once."),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_env(f"smax/3m:{options}")
+
+
+def test_options_of_a_map_that_is_not_there():
+    with pytest.raises(ValueError, match="There is no environment 'smax/3n:attack_mode=random'; the nearest"):
+        make_env("smax/3n:attack_mode=random")
+
+
+def test_a_run_with_options_is_trained_resumed_and_evaluated(tmp_path):
+    """The name in settings.json is all that it takes."""
+    train_settings = TrainSettings(n_envs=N_ENVS, batch_size=4, log_interval=1, eval_interval=10**9, eval_episodes=4)
+    env = "smax/3m:attack_mode=random"
+    run = Run.create(tmp_path / "run", RunSettings(env, "vdn", "mlp", 300, 0, learner_settings(env), train_settings))
+    for _ in run.train():
+        run.stop()
+    assert not run.finished
+    again = Run.open(run.folder)
+    list(again.train())
+    assert again.finished and again.load()[0].spec.name == env
+
+
+# Clones
+
+
+def test_a_clone_goes_on_from_the_same_moment(env):
+    """All copies see what the battle showed, the first step pays the same hits, and the battle itself is untouched."""
+    walk(env, shooting, steps=6)
+    before = [array.copy() for array in map(np.asarray, (env.battles.unit_positions, env.battles.unit_health))]
+    seen = env._seen
+    clones, clones_see = env.clone(2, N_ENVS, seed=3)
+    for name in ("obs", "state", "avail_actions"):
+        assert all(torch.equal(row, getattr(seen, name)[2]) for row in getattr(clones_see, name))
+    for array, of_clones in zip(before, (clones.battles.unit_positions, clones.battles.unit_health), strict=True):
+        assert (np.asarray(of_clones) == array[2]).all()
+    actions = shooting(seen.avail_actions)
+    stepped, original = clones.step(actions[2].expand(N_ENVS, -1)), env.step(actions)
+    assert stepped.reward.flatten().tolist() == pytest.approx([original.reward[2].item()] * N_ENVS, abs=0.05)
+    assert torch.equal(stepped.observation.state[:, 0], original.observation.state[2, 0].expand(N_ENVS))
+
+
+def test_the_clones_of_a_seed_repeat(env):
+    walk(env, shooting, steps=4)
+
+    def play_on(seed):
+        clones, seen = env.clone(0, N_ENVS, seed)
+        rows = []
+        for _ in range(12):
+            transition = clones.step(shooting(seen.avail_actions))
+            seen = transition.observation
+            rows.append(seen.state.tolist())
+        return rows
+
+    assert play_on(1) == play_on(1) != play_on(2)
+    assert len({tuple(row) for row in play_on(1)[-1]}) > 1  # each copy has its own chance
+
+
+def test_what_cannot_be_cloned(env):
+    with pytest.raises(RuntimeError, match="reset\\(\\) comes before there is a battle to clone"):
+        env.clone(0, N_ENVS, 0)
+    env.reset()
+    with pytest.raises(ValueError, match="There is no battle 4; the environment has 4, counted from 0"):
+        env.clone(4, N_ENVS, 0)

@@ -1,0 +1,150 @@
+"""Measure the speed of gradient steps and of play on one core, against the bare matrix products of the same networks.
+
+    python benchmarks/speed.py                 # all; compiling the maps of SMAX takes a minute or two the first time
+    python benchmarks/speed.py 3m              # one map only
+
+*Bound* is the CPU time of the matrix products alone that the linear layers (and GRUs) must do: forward in the online
+and the target network, and backward in the online one, on tensors of the same shapes, in the same process. A share of
+50 % says that a perfect implementation of the same networks would be twice as fast.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+
+from qmix_edu import make_env
+from qmix_edu.agents import GRUAgent, MLPAgent
+from qmix_edu.algorithms import ALGORITHMS
+from qmix_edu.episodes import EpisodeBatch
+from qmix_edu.learner import Learner
+from qmix_edu.rollout import play
+from qmix_edu.types import Environment
+
+MAPS = ("3m", "8m", "25m", "27m_vs_30m")
+EPISODES = 32
+SECONDS = 1.5  # of CPU for each measurement, at least
+
+Product = tuple[Tensor, Tensor]
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of one call: the least of three means."""
+    work()
+    means = list[float]()
+    for _ in range(3):
+        calls, began = 0, time.process_time()
+        while time.process_time() - began < SECONDS / 3:
+            work()
+            calls += 1
+        means.append((time.process_time() - began) / calls)
+    return min(means)
+
+
+def products_of(work: Callable[[], object]) -> list[Product]:
+    """Return one pair of matrices for every matrix product that the layers called by ``work`` have to do."""
+    products = list[Product]()
+
+    def add(rows: int, inputs: int, outputs: int, learns: bool, passes_on: bool, times: int = 1) -> None:
+        x, w, dy = torch.randn(rows, inputs), torch.randn(inputs, outputs), torch.randn(rows, outputs)
+        for _ in range(times):
+            products.append((x, w))
+            if learns:
+                products.append((x.T, dy))
+            if passes_on:
+                products.append((dy, w.T))
+
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
+        learns = torch.is_grad_enabled()
+        if isinstance(module, nn.Linear):
+            rows = inputs[0].numel() // module.in_features
+            add(rows, module.in_features, module.out_features, learns, learns and inputs[0].requires_grad)
+        elif isinstance(module, nn.GRU):
+            steps, batch, size = inputs[0].shape
+            add(batch * steps, size, 3 * module.hidden_size, learns, learns)
+            add(batch, module.hidden_size, 3 * module.hidden_size, learns, learns, times=steps)
+
+    handle = register_module_forward_hook(hook)
+    try:
+        work()
+    finally:
+        handle.remove()
+    return products
+
+
+def bound_seconds(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of the matrix products of one call of ``work``, and of nothing else."""
+    products = products_of(work)
+
+    def multiply() -> None:
+        for a, b in products:
+            torch.mm(a, b)
+
+    return cpu_seconds(multiply)
+
+
+def update_row(name: str, learner: Learner, batch: EpisodeBatch) -> str:
+    """Measure one gradient step."""
+    update = partial(learner.update, batch)
+    seconds, bound = cpu_seconds(update), bound_seconds(update)
+    return f"| {name} | {1 / seconds:.1f} | {1000 * seconds:.1f} | {1000 * bound:.1f} | {bound / seconds:.0%} |"
+
+
+def play_row(name: str, env: Environment, learner: Learner) -> str:
+    """Measure play with the agents in the loop."""
+    generator = torch.Generator().manual_seed(0)
+    played = list[EpisodeBatch]()
+
+    def one_round() -> None:
+        played.append(play(env, learner, 0.05, generator)[0])
+
+    bound = bound_seconds(one_round)
+    played.clear()
+    began = time.process_time()
+    while time.process_time() - began < SECONDS:
+        one_round()
+    seconds = (time.process_time() - began) / len(played)
+    steps = sum(int(batch.mask.sum()) for batch in played) / len(played)
+    return f"| {name} | {steps / seconds:.0f} | {1000 * seconds:.0f} | {1000 * bound:.1f} | {bound / seconds:.0%} |"
+
+
+def main(maps: tuple[str, ...]) -> None:
+    """Print four tables in Markdown."""
+    torch.set_num_threads(1)
+    envs = {name: make_env(f"smax/{name}", EPISODES, seed=0) for name in maps}
+    batches = {}
+    for name, env in envs.items():
+        batches[name], _ = play(env, ALGORITHMS["vdn"](env.spec), 1.0, torch.Generator().manual_seed(0))
+        lengths = batches[name].lengths
+        print(f"{name}: {EPISODES} random episodes, mean length {lengths.float().mean():.0f}, longest {lengths.max()}")
+    updates = " | updates a CPU-s | ms an update | ms of products (bound) | share |\n|---|---|---|---|---|"
+
+    ends = tuple(dict.fromkeys((maps[0], maps[-1])))
+    for name in ends:
+        print(f"\nGradient steps on {EPISODES} episodes of {name}, feed-forward agent:\n\n| algorithm{updates}")
+        for algorithm, make in ALGORITHMS.items():
+            print(update_row(algorithm, make(envs[name].spec), batches[name]), flush=True)
+    print(f"\nQMIX by the number of agents:\n\n| map{updates}")
+    for name, env in envs.items():
+        print(update_row(f"{name} ({env.spec.n_agents})", ALGORITHMS["qmix"](env.spec), batches[name]), flush=True)
+    print(f"\nQMIX by the agents' network, on {maps[0]}:\n\n| network{updates}")
+    for agent in (MLPAgent, GRUAgent):
+        for hidden in (32, 64, 128, 256):
+            learner = ALGORITHMS["qmix"](envs[maps[0]].spec, agent=partial(agent, hidden_size=hidden))
+            print(update_row(f"{agent.__name__}, {hidden}", learner, batches[maps[0]]), flush=True)
+    print(f"\nPlay in {EPISODES} environments side by side, agents in the loop:\n")
+    print("| map | environment steps a CPU-s | ms a round | ms of products (bound) | share |\n|---|---|---|---|---|")
+    for name, env in envs.items():
+        print(play_row(name, env, ALGORITHMS["qmix"](env.spec)), flush=True)
+
+
+if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - set(MAPS):
+        sys.exit(f"There is no {', '.join(unknown)} here; choose from {', '.join(MAPS)}.")
+    main(tuple(sys.argv[1:]) or MAPS)
