@@ -53,7 +53,7 @@ STAIRCASE = MatrixGame("staircase", [[0, 0, 1], [0, 1, 1], [1, 1, 1]], "a monoto
 @pytest.mark.parametrize("game", [catalogue["or"], STAIRCASE], ids=lambda game: game.name)
 def test_the_universal_mixer_fits_what_qmix_cannot(game):
     """Utilities and mixer learn together; all of ten seeds end below 1e-3, where QMIX stays at its class's bound."""
-    assert (gradient_fit(game, UniversalMixer, seeds=10, steps=1500, learning_rate=2e-2).mse < 1e-3).all()
+    assert (gradient_fit(game, UniversalMixer, seeds=10, steps=1000, learning_rate=1e-2).mse < 1e-3).all()
     bound = supermodular_fit(game).mse
     assert bound > 0.02
     assert (quick_fit(game, QMixer, seeds=4).mse >= bound - 1e-5).all()

@@ -170,16 +170,13 @@ def test_what_each_variant_leaves_out():
 
 def test_the_universal_mixer_is_a_soft_minimum_of_soft_maxima():
     torch.manual_seed(0)
-    mixer, q, state = (
-        UniversalMixer(2, 3, groups=2, units=5).double(),
-        torch.randn(4, 2).double(),
-        torch.randn(4, 3).double(),
-    )
-    w, b = mixer.hyper_w(state).abs().reshape(4, 2, 5, 2), mixer.hyper_b(state).reshape(4, 2, 5)
-    soft_max = (torch.einsum("bkjn,bn->bkj", w, q) + b).exp().sum(-1).log()
-    torch.testing.assert_close(
-        mixer(q, state).squeeze(-1), -(-soft_max).exp().sum(-1).log() + mixer.hyper_v(state)[:, 0]
-    )
+    mixer = UniversalMixer(2, 3, groups=2, units=5).double()
+    q, state = torch.randn(4, 2).double(), torch.randn(4, 3).double()
+    w, b = 4 * mixer.hyper_w(state).abs().reshape(4, 2, 5, 2), mixer.hyper_b(state).reshape(4, 2, 6)
+    units = (torch.einsum("bkjn,bn->bkj", w, q) + b[..., 1:]).exp().sum(-1)
+    soft_max = (b[..., 0].exp() + units).log()
+    expected = -(-soft_max).exp().sum(-1).log() + mixer.hyper_v(state)[:, 0]
+    torch.testing.assert_close(mixer(q, state).squeeze(-1), expected)
 
 
 def test_the_central_mixer_has_no_constraint():
