@@ -40,13 +40,13 @@ def td_lambda_targets(
     """
     continues = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
     weight = td_lambda * continues  # 0 at the last real step
-    targets = torch.empty_like(next_values)
-    following = torch.zeros_like(next_values[:, 0])
-    for t in reversed(range(next_values.shape[1])):
-        future = torch.lerp(next_values[:, t], following, weight[:, t])
-        following = reward[:, t] + gamma * (1 - terminated[:, t]) * future
-        targets[:, t] = following
-    return targets
+    discount = gamma * (1 - terminated)
+    steps = zip(*(values.unbind(1) for values in (reward, discount, weight, next_values)), strict=True)
+    following, targets = torch.zeros_like(next_values[:, 0]), list[Tensor]()
+    for r, g, w, v in reversed(list(steps)):
+        following = r + g * torch.lerp(v, following, w)
+        targets.append(following)
+    return torch.stack(targets[::-1], dim=1)
 
 
 def masked_td_loss(
