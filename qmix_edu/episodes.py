@@ -125,19 +125,18 @@ class ReplayBuffer:
         return values[kept]
 
     def _append(self, rows: dict[str, Tensor], lengths: Int[Tensor, " b"]) -> None:
-        sizes = [int(length) + 1 for length in lengths]
-        offset = 0
+        sizes = (lengths + 1).tolist()
         for size in sizes:
             while self._rows_used + size > self.n_rows or len(self) == self.capacity_episodes:
                 self._rows_used -= self._episodes.popleft()[1] + 1
-            target = (self._next_row + torch.arange(size)) % self.n_rows
-            for name, storage in self._rows.items():
-                storage[target] = rows[name][offset : offset + size]
             self._episodes.append((self._next_row, size - 1))
             self._next_row = (self._next_row + size) % self.n_rows
             self._rows_used += size
-            offset += size
         self.episodes_added += len(sizes)
+        stay = sum(sizes[-min(len(sizes), len(self)) :])  # rows: of many at once the first may have left already
+        target = (self._next_row - stay + torch.arange(stay)) % self.n_rows
+        for name, storage in self._rows.items():
+            storage[target] = rows[name][sum(sizes) - stay :]
 
     def sample(self, batch_size: int, generator: torch.Generator) -> EpisodeBatch:
         """Draw ``batch_size`` different episodes, padded to the longest of them."""
