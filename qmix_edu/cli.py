@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
     train.add_argument("env", nargs="?", help="environment, e.g. smax/3m (`qmix-edu envs` lists all)")
     train.add_argument("--resume", metavar="RUN", type=Path, help="go on with the run in this folder")
-    train.add_argument("--algorithm", help="iql, vdn, qmix or unconstrained (default: qmix)")
+    train.add_argument(
+        "--algorithm", help="e.g. iql, vdn, qmix, hysteretic, coma; a wrong name lists more (default: qmix)"
+    )
     train.add_argument("--agent", help="mlp, gru or table (default: mlp)")
     train.add_argument("--steps", type=int, help="environment steps (default: what suits the environment)")
     train.add_argument("--seed", type=int, help="seed of everything random (default: 0)")
@@ -145,8 +147,8 @@ def _new_run(options: argparse.Namespace) -> Any:
         agent=options.agent or "mlp",
         steps=default_steps(options.env) if options.steps is None else options.steps,
         seed=seed,
-        learner=changed(learner_settings(options.env)),
-        train=changed(train_settings(options.env)),
+        learner=changed(learner_settings(options.env, algorithm)),
+        train=changed(train_settings(options.env, algorithm)),
     )
     env, learner = settings.build()
     with contextlib.closing(env):

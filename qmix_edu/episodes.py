@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import torch
@@ -18,7 +19,8 @@ class EpisodeBatch:
     """Episodes, padded to the longest: T transitions and T + 1 observations.
 
     ``mask`` is 1 where a transition really happened. ``terminated`` is the flag of *this* transition and stays
-    0 when a time limit cut the episode, so that its target bootstraps.
+    0 when a time limit cut the episode, so that its target bootstraps. ``extras`` is what an algorithm notes about each
+    transition beside these, by name and each [b, t, k]: a leniency, a probability; most note nothing.
     """
 
     actions: Int[Tensor, "b t n"]
@@ -28,6 +30,7 @@ class EpisodeBatch:
     obs: Float[Tensor, "b t+1 n o"]
     state: Float[Tensor, "b t+1 s"]
     avail_actions: Bool[Tensor, "b t+1 n a"]
+    extras: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def __len__(self) -> int:
         return self.actions.shape[0]
@@ -50,17 +53,32 @@ class EpisodeBatch:
 
     def select(self, episodes: Bool[Tensor, " b"]) -> Self:
         """Keep the episodes that are marked."""
-        return type(self)(**{field.name: getattr(self, field.name)[episodes] for field in fields(self)})
+        kept = {f.name: getattr(self, f.name)[episodes] for f in fields(self) if f.name != "extras"}
+        return type(self)(**kept, extras={name: values[episodes] for name, values in self.extras.items()})
+
+
+_EXTRA = "extra/"  # keeps the names of extras apart from those of the fields
+
+
+def _field(batch: EpisodeBatch, name: str) -> Tensor:
+    return batch.extras[name.removeprefix(_EXTRA)] if name.startswith(_EXTRA) else getattr(batch, name)
 
 
 class ReplayBuffer:
     """The newest episodes, bounded in number and in bytes, sampled uniformly without replacement.
 
     One ring of rows per field: an episode of T transitions takes T + 1 rows (the last one holds only the final
-    observation), so nothing is stored padded. When a new episode needs room, the oldest ones leave.
+    observation), so nothing is stored padded. When a new episode needs room, the oldest ones leave. ``extras`` names
+    what else is kept of each transition, and how many numbers that is.
     """
 
-    def __init__(self, spec: EnvSpec, capacity_episodes: int = 5000, capacity_bytes: int = 2**31):
+    def __init__(
+        self,
+        spec: EnvSpec,
+        capacity_episodes: int = 5000,
+        capacity_bytes: int = 2**31,
+        extras: Mapping[str, int] | None = None,
+    ):
         n, a = spec.n_agents, spec.n_actions
         shapes = {
             "actions": ((n,), torch.int64),
@@ -69,6 +87,7 @@ class ReplayBuffer:
             "obs": ((n, spec.obs_size), torch.float32),
             "state": ((spec.state_size,), torch.float32),
             "avail_actions": ((n, a), torch.bool),
+            **{_EXTRA + name: ((size,), torch.float32) for name, size in (extras or {}).items()},
         }
         row_bytes = sum(torch.empty(shape, dtype=dtype).nbytes for shape, dtype in shapes.values())
         self.n_rows = min(capacity_episodes * (spec.episode_limit + 1), capacity_bytes // row_bytes)
@@ -97,7 +116,7 @@ class ReplayBuffer:
         """Append the episodes of ``batch``."""
         lengths = batch.lengths
         kept = torch.arange(batch.obs.shape[1]) <= lengths[:, None]  # [b, t+1]
-        self._append({name: self._with_last_row(getattr(batch, name), kept) for name in self._rows}, lengths)
+        self._append({name: self._with_last_row(_field(batch, name), kept) for name in self._rows}, lengths)
 
     @staticmethod
     def _with_last_row(values: Tensor, kept: Bool[Tensor, "b t1"]) -> Tensor:
@@ -124,7 +143,10 @@ class ReplayBuffer:
         """Draw ``batch_size`` different episodes, padded to the longest of them."""
         if batch_size > len(self):
             raise ValueError(f"Asked for {batch_size} episodes of a buffer that holds {len(self)}.")
-        chosen = torch.randperm(len(self), generator=generator)[:batch_size].tolist()
+        return self.gather(torch.randperm(len(self), generator=generator)[:batch_size].tolist())
+
+    def gather(self, chosen: Sequence[int]) -> EpisodeBatch:
+        """Return these episodes (0 is the oldest one held), padded to the longest of them."""
         start, length = torch.tensor([self._episodes[i] for i in chosen]).unbind(dim=1)
         steps = torch.arange(int(length.max()) + 1)
         rows = (start[:, None] + torch.minimum(steps, length[:, None])) % self.n_rows  # [b, t+1]
@@ -133,6 +155,11 @@ class ReplayBuffer:
             **{name: self._rows[name][transitions] for name in ("actions", "reward", "terminated")},
             mask=(steps[:-1] < length[:, None]).float().unsqueeze(-1),
             **{name: self._rows[name][rows] for name in ("obs", "state", "avail_actions")},
+            extras={
+                name.removeprefix(_EXTRA): storage[transitions]
+                for name, storage in self._rows.items()
+                if name.startswith(_EXTRA)
+            },
         )
 
     def chunk(self, since: int) -> dict[str, Tensor]:

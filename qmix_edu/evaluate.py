@@ -19,11 +19,11 @@ def evaluate(env: Environment, learner: Learner, episodes: int) -> dict[str, flo
     """
     if episodes < 1:
         raise ValueError(f"Asked for {episodes} evaluation episodes; 1 is the least.")
-    generator = torch.Generator()  # asked, and not heeded: epsilon is 0
+    generator = torch.Generator()  # nothing is drawn from it
     returns, wins = torch.empty(0), torch.empty(0, dtype=torch.bool)
     empty_rounds = 0
     while len(returns) < episodes:
-        batch, won = play(env, learner, 0.0, generator)
+        batch, won = play(env, learner, None, generator)
         empty_rounds = empty_rounds + 1 if len(batch) == 0 else 0
         if empty_rounds == MAX_ABORTED_ROUNDS:
             raise EnvironmentFailedError(

@@ -35,8 +35,17 @@ def epsilon_greedy(
     generator: torch.Generator,
 ) -> Int[Tensor, "*b n"]:
     """Each agent takes a uniformly random available action with probability epsilon, its best one otherwise."""
-    batch = utilities.shape[:-1]
+    return explore(greedy_actions(utilities, avail_actions), avail_actions, epsilon, generator)
+
+
+def explore(
+    actions: Int[Tensor, "*b n"],
+    avail_actions: Bool[Tensor, "*b n a"],
+    epsilon: float,
+    generator: torch.Generator,
+) -> Int[Tensor, "*b n"]:
+    """Each agent's action is replaced by a uniformly random available one with probability epsilon."""
     weights = avail_actions.reshape(-1, avail_actions.shape[-1]).float()
-    random_actions = torch.multinomial(weights, 1, generator=generator).reshape(batch)
-    explore = torch.rand(batch, generator=generator) < epsilon
-    return torch.where(explore, random_actions, greedy_actions(utilities, avail_actions))
+    random_actions = torch.multinomial(weights, 1, generator=generator).reshape(actions.shape)
+    replaced = torch.rand(actions.shape, generator=generator) < epsilon
+    return torch.where(replaced, random_actions, actions)

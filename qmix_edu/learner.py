@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from qmix_edu.episodes import EpisodeBatch
-from qmix_edu.td import greedy_actions, masked_td_loss, td_lambda_targets
+from qmix_edu.exploration import explore
+from qmix_edu.loss_weights import Errors, LossWeight, equal
+from qmix_edu.replay import ReplayRule, UniformReplay
+from qmix_edu.td import greedy_actions, td_lambda_targets, weighted_td_loss
 from qmix_edu.types import EnvSpec
 
 
@@ -49,7 +52,12 @@ class Learner:
     """Double Q-learning of a factored value.
 
     ``y_t = r_t + gamma Q_tot^-(s_{t+1}, u')`` with ``u'_a = argmax Q_a(tau_a, .)`` of the online agents, valued by the
-    target agents and the target mixer at the next state; the loss is ``(y - Q_tot)^2`` over real transitions.
+    target agents and the target mixer at the next state; the loss is ``w (y - Q_tot)^2`` over real transitions, with
+    the weight w that ``loss_weight`` gives each of them (1 by default).
+
+    ``networks`` are further ones that a subclass trains beside the two, made after them, in order; all have a copy in
+    the target network, and all are saved with the learner. ``replay`` is the rule by which played episodes are kept and
+    drawn again.
 
     Source: Rashid et al. (2018), equation 6; double Q-learning: van Hasselt et al. (2016).
     Differs from: PyMARL, which uses RMSprop and one-step targets; here Adam and TD(lambda).
@@ -63,14 +71,32 @@ class Learner:
         factorisation: Callable[[], nn.Module],
         settings: LearnerSettings,
         seed: int,
+        *,
+        loss_weight: LossWeight = equal,
+        networks: Mapping[str, Callable[[], nn.Module]] | None = None,
+        replay: ReplayRule = UniformReplay,
     ):
-        self.spec, self.algorithm, self.settings = spec, algorithm, settings
+        self.spec, self.algorithm, self.settings, self.loss_weight = spec, algorithm, settings, loss_weight
+        self.replay = replay
+        makers = {"agent": agent, "factorisation": factorisation, **(networks or {})}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.online = nn.ModuleDict({"agent": agent(), "factorisation": factorisation()})
+            self.online = nn.ModuleDict({name: make() for name, make in makers.items()})
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.optimiser = torch.optim.Adam(self.online.parameters(), lr=settings.learning_rate, eps=1e-5, foreach=True)
         self.updates = 0
+
+    @property
+    def extras(self) -> Mapping[str, int]:
+        """What :meth:`remember` notes about each transition: names, and how many numbers each is."""
+        return {}
+
+    def begin_round(self, epsilon: float, env_steps: int) -> None:
+        """Hear how the next round is explored, and how many environment steps were done before it."""
+
+    def remember(self, batch: EpisodeBatch) -> EpisodeBatch:
+        """Return episodes just played as they are to be kept, with the ``extras`` that the loss will need."""
+        return batch
 
     @torch.no_grad()
     def utilities(
@@ -82,6 +108,20 @@ class Learner:
         """Return the utilities at one moment of play, and the hidden state to pass on."""
         utilities, hidden = self.online["agent"](obs.unsqueeze(1), last_actions.unsqueeze(1), hidden)
         return utilities.squeeze(1), hidden
+
+    def greedy(self, utilities: Float[Tensor, "*b n a"], avail_actions: Bool[Tensor, "*b n a"]) -> Int[Tensor, "*b n"]:
+        """Return the joint action that is best by the utilities: every agent's own best one."""
+        return greedy_actions(utilities, avail_actions)
+
+    def choose(
+        self,
+        utilities: Float[Tensor, "e n a"],
+        avail_actions: Bool[Tensor, "e n a"],
+        epsilon: float,
+        generator: torch.Generator,
+    ) -> Int[Tensor, "e n"]:
+        """Draw the actions of one moment of play: the greedy ones, each replaced at random with probability epsilon."""
+        return explore(self.greedy(utilities, avail_actions), avail_actions, epsilon, generator)
 
     @torch.no_grad()
     def value(
@@ -109,24 +149,27 @@ class Learner:
     def loss(self, batch: EpisodeBatch) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Return the masked TD loss of a batch, and metrics in units of the environment's rewards."""
         utilities, _ = self.online["agent"](batch.obs, batch.last_actions)  # [b, t+1, n, a]
-        values = self.online["factorisation"](
-            utilities[:, :-1], batch.actions, batch.avail_actions[:, :-1], batch.state[:, :-1]
-        )  # [b, t, m]
+        values = self.values(utilities, batch)
         targets = self.targets(batch, utilities.detach(), values.shape[-1])
         mask = batch.mask.expand_as(values)
-        loss = masked_td_loss(values, targets, mask)
-        mean_value = (values.detach() * mask).sum() / mask.sum() / self.settings.reward_scale
-        return loss, {"q_mean": mean_value.item()}
+        weights = self.loss_weight(Errors(values.detach(), targets, utilities.detach(), batch))
+        return weighted_td_loss(values, targets, mask, weights), {"q_mean": self.mean(values, mask)}
+
+    def values(self, utilities: Float[Tensor, "b t1 n a"], batch: EpisodeBatch) -> Float[Tensor, "b t m"]:
+        """Return the online value of every joint action that was taken."""
+        return self.online["factorisation"](
+            utilities[:, :-1], batch.actions, batch.avail_actions[:, :-1], batch.state[:, :-1]
+        )
+
+    def mean(self, values: Float[Tensor, "b t m"], mask: Float[Tensor, "b t m"]) -> float:
+        """Return the mean over real transitions, in units of the environment's rewards."""
+        return ((values.detach() * mask).sum() / mask.sum() / self.settings.reward_scale).item()
 
     @torch.no_grad()
     def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t1 n a"], m: int) -> Float[Tensor, "b t m"]:
         """Return the double-Q targets; ``utilities`` are the online network's."""
-        target_utilities, _ = self.target["agent"](batch.obs, batch.last_actions)
-        avail_next = batch.avail_actions[:, 1:]
-        next_actions = greedy_actions(utilities[:, 1:], avail_next)
-        next_values = self.target["factorisation"](
-            target_utilities[:, 1:], next_actions, avail_next, batch.state[:, 1:]
-        )
+        next_actions = self.greedy(utilities[:, 1:], batch.avail_actions[:, 1:])
+        next_values = self.next_values(batch, next_actions)
         shape = (*batch.reward.shape[:2], m)
         return td_lambda_targets(
             self.settings.reward_scale * batch.reward.expand(shape),
@@ -135,6 +178,13 @@ class Learner:
             next_values,
             self.settings.gamma,
             self.settings.td_lambda,
+        )
+
+    def next_values(self, batch: EpisodeBatch, next_actions: Int[Tensor, "b t n"]) -> Float[Tensor, "b t m"]:
+        """Return what the target network says that the next joint actions are worth at the next observations."""
+        utilities, _ = self.target["agent"](batch.obs, batch.last_actions)
+        return self.target["factorisation"](
+            utilities[:, 1:], next_actions, batch.avail_actions[:, 1:], batch.state[:, 1:]
         )
 
     def state_dict(self) -> dict[str, Any]:

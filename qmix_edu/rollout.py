@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from qmix_edu.episodes import EpisodeBatch
-from qmix_edu.exploration import epsilon_greedy
 from qmix_edu.learner import Learner
 from qmix_edu.types import Environment, Observation
 
@@ -16,12 +15,13 @@ from qmix_edu.types import Environment, Observation
 def play(
     env: Environment,
     learner: Learner,
-    epsilon: float,
+    epsilon: float | None,
     generator: torch.Generator,
     watch: Callable[[Observation, Tensor, Tensor], None] | None = None,
 ) -> tuple[EpisodeBatch, Tensor]:
     """Play one episode in every copy; return the episodes that were not aborted, and whether each was won [b].
 
+    ``epsilon`` is what the learner explores with; with None everyone takes its best action.
     ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
 
     Raises ValueError where the learner was made for an environment of other sizes.
@@ -40,7 +40,10 @@ def play(
     hidden: Tensor | None = None
     while alive.any():
         utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
-        actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
+        if epsilon is None:
+            actions = learner.greedy(utilities, seen.avail_actions)
+        else:
+            actions = learner.choose(utilities, seen.avail_actions, epsilon, generator)
         if watch is not None:
             watch(seen, utilities, actions)
         transition = env.step(actions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from qmix_edu.exploration import LinearEpsilon
 from qmix_edu.learner import LearnerSettings
@@ -54,7 +54,7 @@ class _Preset:
 
 _SMALL_GAME = _Preset(
     LearnerSettings(td_lambda=0.0, learning_rate=2e-3),
-    TrainSettings(epsilon_finish=1.0, log_interval=500, eval_interval=2_000, eval_episodes=32),
+    TrainSettings(epsilon_finish=1.0, epsilon_steps=10_000, log_interval=500, eval_interval=2_000, eval_episodes=32),
     steps=20_000,
 )
 # VDN cannot fit the table 2B, so every batch pulls at it: large batches and small steps keep its values within .1.
@@ -65,6 +65,7 @@ _TWO_STEP = _Preset(
         batch_size=256,
         buffer_episodes=40_000,
         epsilon_finish=1.0,
+        epsilon_steps=40_000,
         log_interval=2_000,
         eval_interval=20_000,
         eval_episodes=128,
@@ -77,20 +78,41 @@ _SMAC = _Preset(
     TrainSettings(n_envs=1, updates_per_round=1, log_interval=2_000, eval_episodes=32),
     steps=2_000_000,
 )
-_PRESETS = {"matrix": _SMALL_GAME, "two-step": _TWO_STEP, "smax": _SMAX, "smac": _SMAC}
+_GRIDWORLD = _Preset(
+    LearnerSettings(gamma=0.9, td_lambda=0.0, learning_rate=1e-3, reward_scale=0.1, target_interval=100),
+    TrainSettings(n_envs=16, updates_per_round=16, epsilon_steps=20_000, eval_interval=10_000, eval_episodes=64),
+    steps=30_000,
+)
+_PRESETS = {"matrix": _SMALL_GAME, "two-step": _TWO_STEP, "gridworld": _GRIDWORLD, "smax": _SMAX, "smac": _SMAC}
+
+# What an algorithm cannot do without, whatever the environment. An on-policy learner explores by its policy, and
+# epsilon is only the floor under it; those that ask how others explore, or that forgive it, need exploration to end.
+_ON_POLICY = {"epsilon_start": 0.5, "epsilon_finish": 0.02}
+_ENDS = {"epsilon_finish": 0.05}
+_TRAIN_CHANGES: dict[str, dict[str, float]] = {
+    "coma": _ON_POLICY,
+    "iac": _ON_POLICY,
+    "lenient": _ENDS,
+    "nui": _ENDS,
+    "likelihood_quantile": _ENDS,
+    "fingerprint_iql": _ENDS,
+    "importance_iql": _ENDS,
+}
+_LEARNER_CHANGES: dict[str, dict[str, float]] = {"coma": {"td_lambda": 0.8}, "iac": {"td_lambda": 0.8}}
 
 
-def learner_settings(env_name: str) -> LearnerSettings:
-    """Return the learner's settings that suit an environment."""
-    return _preset(env_name).learner
+def learner_settings(env_name: str, algorithm: str = "") -> LearnerSettings:
+    """Return the learner's settings that suit an environment, and the algorithm if it has needs of its own."""
+    return replace(_preset(env_name).learner, **_LEARNER_CHANGES.get(algorithm, {}))
 
 
-def train_settings(env_name: str) -> TrainSettings:
-    """Return the training settings that suit an environment.
+def train_settings(env_name: str, algorithm: str = "") -> TrainSettings:
+    """Return the training settings that suit an environment, and the algorithm if it has needs of its own.
 
-    The small games are explored uniformly to the end, so that the data do not depend on what was learnt.
+    The small games are explored uniformly to the end, so that the data do not depend on what was learnt; on-policy and
+    lenient learners, whose data must depend on it, let epsilon fall there too.
     """
-    return _preset(env_name).train
+    return replace(_preset(env_name).train, **_TRAIN_CHANGES.get(algorithm, {}))
 
 
 def default_steps(env_name: str) -> int:

@@ -56,9 +56,22 @@ def masked_td_loss(
 
     Raises ValueError unless the three have one shape, so that nothing broadcasts silently.
     """
-    if not values.shape == targets.shape == mask.shape:
+    return weighted_td_loss(values, targets, mask, torch.ones_like(values))
+
+
+def weighted_td_loss(
+    values: Float[Tensor, "b t m"],
+    targets: Float[Tensor, "b t m"],
+    mask: Float[Tensor, "b t m"],
+    weights: Float[Tensor, "b t m"],
+) -> Float[Tensor, ""]:
+    """``sum mask w (y - Q)^2 / sum mask``; the weights scale the errors, not the number of transitions.
+
+    Raises ValueError unless the four have one shape, so that nothing broadcasts silently.
+    """
+    if not values.shape == targets.shape == mask.shape == weights.shape:
         raise ValueError(
-            f"values {tuple(values.shape)}, targets {tuple(targets.shape)} and mask {tuple(mask.shape)} "
-            "must have one shape [b, t, m]; expand the reward and the mask over m first."
+            f"values {tuple(values.shape)}, targets {tuple(targets.shape)}, mask {tuple(mask.shape)} and weights "
+            f"{tuple(weights.shape)} must have one shape [b, t, m]; expand the reward and the mask over m first."
         )
-    return ((targets - values) ** 2 * mask).sum() / mask.sum()
+    return (weights * (targets - values) ** 2 * mask).sum() / mask.sum()

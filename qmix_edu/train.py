@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from qmix_edu.episodes import ReplayBuffer
 from qmix_edu.evaluate import MAX_ABORTED_ROUNDS, evaluate
 from qmix_edu.learner import Learner
 from qmix_edu.rollout import play
@@ -36,7 +35,7 @@ def train(
     ``win_rate``, ``mean_return``, ``eval_episodes``
         greedy play, at evaluations only; ``win_rate`` is None where nothing can be won
     """
-    training = Training(env, learner, settings or train_settings(env.spec.name), seed)
+    training = Training(env, learner, settings or train_settings(env.spec.name, learner.algorithm), seed)
     return training.run(steps)
 
 
@@ -45,13 +44,7 @@ class Training:
 
     def __init__(self, env: Environment, learner: Learner, settings: TrainSettings, seed: int = 0):
         self.env, self.learner, self.settings = env, learner, settings
-        self.replay = ReplayBuffer(env.spec, settings.buffer_episodes, settings.buffer_bytes)
-        if self.replay.least_capacity < settings.batch_size:
-            raise ValueError(
-                f"buffer_bytes is {settings.buffer_bytes}, room for {self.replay.least_capacity} episodes of "
-                f"{env.spec.name} at the least, but a batch takes {settings.batch_size}; allow more bytes, or make "
-                "batch_size smaller."
-            )
+        self.replay = learner.replay(env.spec, settings, learner.extras)
         self.generator = torch.Generator().manual_seed(seed)
         self.env_steps = self.episodes = self.empty_rounds = 0
         self.cpu_seconds = 0.0
@@ -75,14 +68,14 @@ class Training:
         """Play one episode in every environment, then take the gradient steps that go with it."""
         began = time.process_time()
         epsilon = self.settings.epsilon(self.env_steps)
+        self.learner.begin_round(epsilon, self.env_steps)
         batch, _ = play(self.env, self.learner, epsilon, self.generator)
         self._count(len(batch), int(batch.mask.sum()))
         if len(batch) > 0:
-            self.replay.add(batch)
+            self.replay.add(self.learner.remember(batch))
         update_metrics: Metrics = {"loss": None, "gradient_norm": None, "q_mean": None}
-        if len(self.replay) >= self.settings.batch_size:
-            for _ in range(self.settings.updates_per_round):
-                update_metrics |= self.learner.update(self.replay.sample(self.settings.batch_size, self.generator))
+        for sample in self.replay.batches(self.generator):
+            update_metrics |= self.learner.update(sample)
         self.cpu_seconds += time.process_time() - began
         return {
             "env_steps": self.env_steps,
@@ -112,11 +105,12 @@ class Training:
         return dict(metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that training changes, except the replay buffer, which is saved in pieces."""
+        """Return everything that training changes, except the episodes kept, which are saved in pieces."""
         return {
             "learner": self.learner.state_dict(),
             "generator": self.generator.get_state(),
             "env": self.env.rng_state(),
+            "replay": self.replay.state_dict(),
             "counters": {
                 "env_steps": self.env_steps,
                 "episodes": self.episodes,
@@ -129,6 +123,7 @@ class Training:
         self.learner.load_state_dict(state["learner"])
         self.generator.set_state(state["generator"])
         self.env.set_rng_state(state["env"])
+        self.replay.load_state_dict(state["replay"])
         for name, value in state["counters"].items():
             setattr(self, name, value)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from qmix_edu.episodes import EpisodeBatch
@@ -33,6 +35,16 @@ def random_episodes(lengths: list[int], spec: EnvSpec = SPEC, seed: int = 0) -> 
         state=torch.randn(b, t + 1, spec.state_size, generator=g),
         avail_actions=avail,
     )
+
+
+def with_notes(batch: EpisodeBatch, seed: int = 0) -> EpisodeBatch:
+    """Return the batch with everything that any algorithm notes about its transitions."""
+    g = generator(seed)
+    b, t, n = batch.actions.shape
+    shares = {name: torch.rand(b, t, n, generator=g) for name in ("leniency", "behaviour")}
+    owner = (torch.rand(b, t, n, generator=g) < 0.5).float()
+    fingerprint = torch.rand(b, 1, 2, generator=g).expand(b, t, 2)
+    return replace(batch, extras={**shares, "owner": owner, "fingerprint": fingerprint})
 
 
 class Treadmill:

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from factories import SPEC, generator, random_episodes
+from factories import SPEC, generator, random_episodes, with_notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,9 @@ def unpadded(batch: EpisodeBatch) -> list[tuple[bytes, ...]]:
             .numpy()
             .tobytes()
             for field in fields(EpisodeBatch)
+            if field.name != "extras"
         )
+        + tuple(values[i, :length].numpy().tobytes() for values in batch.extras.values())
         for i, length in enumerate(batch.lengths.tolist())
     ]
 
@@ -150,3 +152,23 @@ def test_returns_and_selection_leave_padding_out():
     second = batch.select(torch.tensor([False, True]))
     assert len(second) == 1
     assert unpadded(second) == unpadded(batch)[1:]
+
+
+def test_extras_come_back_with_their_episodes():
+    """What is noted of a transition stays with it, through the ring's seam, the disk and a selection."""
+    sizes = {"leniency": 3, "behaviour": 3, "owner": 3, "fingerprint": 2}
+    replay, restored = (ReplayBuffer(SPEC, capacity_episodes=4, extras=sizes) for _ in range(2))
+    batches = [with_notes(random_episodes([3, 8, 1], seed=seed), seed) for seed in range(3)]
+    for batch in batches:
+        replay.add(batch)
+    restored.load_chunk(replay.chunk(0))
+    newest = unpadded(batches[1])[-1:] + unpadded(batches[2])
+    assert everything(replay) == everything(restored) == sorted(newest)
+    second = batches[0].select(torch.tensor([False, True, False]))
+    assert torch.equal(second.extras["leniency"], batches[0].extras["leniency"][1:2])
+
+
+def test_extras_take_their_room():
+    ReplayBuffer(SPEC, capacity_bytes=9 * (ROW_BYTES + 12), extras={"leniency": 3})
+    with pytest.raises(ValueError, match="allow more bytes"):
+        ReplayBuffer(SPEC, capacity_bytes=9 * (ROW_BYTES + 12) - 1, extras={"leniency": 3})

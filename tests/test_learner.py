@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from factories import SPEC, generator, random_episodes
+from factories import SPEC, generator, random_episodes, with_notes
 from torch import nn
 
 from qmix_edu.agents import GRUAgent, MLPAgent, TableAgent
@@ -15,8 +15,11 @@ from qmix_edu.mixers import Independent
 from qmix_edu.types import EnvSpec
 
 SETTINGS = LearnerSettings(target_interval=3, learning_rate=1e-2)
-BATCH = random_episodes([8, 2, 5, 1, 8, 3])
+BATCH = with_notes(random_episodes([8, 2, 5, 1, 8, 3]))
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
+# The others have outputs or targets of another kind; test_independent.py has these two tests for them.
+OTHER_OUTPUTS = {"likelihood_quantile", "fingerprint_iql", "coma", "iac"}
+every_plain_q_learner = pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name not in OTHER_OUTPUTS])
 every_agent = pytest.mark.parametrize("agent", [MLPAgent, GRUAgent])
 
 
@@ -65,9 +68,12 @@ def test_padding_and_what_follows_the_end_do_not_matter(algorithm, agent):
         obs=torch.where(after[..., None, None], 9 * torch.randn(BATCH.obs.shape, generator=g), BATCH.obs),
         state=torch.where(after[..., None], 9 * torch.randn(BATCH.state.shape, generator=g), BATCH.state),
         avail_actions=torch.where(after[..., None, None], ~BATCH.avail_actions, BATCH.avail_actions),
+        extras={name: torch.where(padded_step[..., None], 7.0, values) for name, values in BATCH.extras.items()},
     )
     assert all(
-        not torch.equal(getattr(changed, f.name), getattr(BATCH, f.name)) for f in fields(BATCH) if f.name != "mask"
+        not torch.equal(getattr(changed, f.name), getattr(BATCH, f.name))
+        for f in fields(BATCH)
+        if f.name not in ("mask", "extras")
     )
     learner = made(algorithm, agent)
     assert_same(loss_and_gradients(learner), loss_and_gradients(learner, changed))
@@ -84,7 +90,7 @@ def test_what_a_time_limit_cut_off_does_matter(algorithm):
     assert not torch.equal(loss_and_gradients(learner)[0], loss_and_gradients(learner, replace(BATCH, obs=obs))[0])
 
 
-@every_algorithm
+@every_plain_q_learner
 @every_agent
 def test_utilities_of_unavailable_actions_do_not_matter(algorithm, agent):
     """Action 2 is never available and worth a fortune; nobody takes notice, in the targets or elsewhere."""
@@ -103,10 +109,10 @@ def test_utilities_of_unavailable_actions_do_not_matter(algorithm, agent):
     assert loss_and_gradients(learner, freed)[0] > 1e12  # the negative control
 
 
-@every_algorithm
+@every_plain_q_learner
 def test_the_rest_of_the_batch_does_not_change_an_episodes_targets(algorithm):
     learner = made(algorithm)
-    m = SPEC.n_agents if algorithm == "iql" else 1
+    m = SPEC.n_agents if isinstance(learner.online["factorisation"], Independent) else 1
     utilities, _ = learner.online["agent"](BATCH.obs, BATCH.last_actions)
     together = learner.targets(BATCH, utilities.detach(), m)
     alone = BATCH.select(torch.arange(6) == 2)
@@ -184,6 +190,28 @@ def test_values_are_in_units_of_the_environments_rewards():
     utilities, _ = plain.utilities(BATCH.obs[:, 0], BATCH.last_actions[:, 0], None)
     inputs = (utilities, BATCH.actions[:, 0], BATCH.avail_actions[:, 0], BATCH.state[:, 0])
     torch.testing.assert_close(plain.value(*inputs), 10 * scaled.value(*inputs))
+
+
+def test_a_loss_weight_sees_the_errors_and_scales_them():
+    """A hysteretic weight, 1 where the error is positive and beta elsewhere, against the same loss by hand."""
+    seen = []
+
+    def hysteretic(errors):
+        seen.append(errors)
+        return torch.where(errors.targets >= errors.values, 1.0, 0.25)
+
+    plain = made("iql")
+    learner = Learner(SPEC, "hysteretic", lambda: MLPAgent(SPEC), Independent, SETTINGS, 0, loss_weight=hysteretic)
+    for network in ("online", "target"):
+        getattr(learner, network).load_state_dict(getattr(plain, network).state_dict())
+    loss, _ = learner.loss(BATCH)
+    (errors,) = seen
+    assert not any(x.requires_grad for x in (errors.values, errors.targets, errors.utilities))
+    assert errors.values.shape == (6, 8, 3) and errors.batch is BATCH
+    delta, mask = errors.targets - errors.values, BATCH.mask.expand(-1, -1, 3)
+    by_hand = (mask * delta**2 * torch.where(delta >= 0, 1.0, 0.25)).sum() / mask.sum()
+    torch.testing.assert_close(loss, by_hand)
+    assert loss < 0.9 * plain.loss(BATCH)[0]  # the negative control: some errors are negative
 
 
 # Bookkeeping

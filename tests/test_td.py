@@ -7,7 +7,7 @@ import torch
 from factories import generator
 
 from qmix_edu.exploration import LinearEpsilon, epsilon_greedy
-from qmix_edu.td import chosen_utilities, greedy_actions, masked_td_loss, td_lambda_targets
+from qmix_edu.td import chosen_utilities, greedy_actions, masked_td_loss, td_lambda_targets, weighted_td_loss
 
 GAMMA = 0.9
 REWARD, NEXT_VALUES = [1.0, 2.0, 3.0], [10.0, 20.0, 30.0]
@@ -99,12 +99,18 @@ def test_the_loss_is_the_mean_over_real_transitions():
     assert masked_td_loss(values, wanted, mask).item() == pytest.approx((1 + 4 + 9) / 3)
 
 
-@pytest.mark.parametrize("odd_one", range(3))
+def test_a_weight_scales_an_error_and_not_the_number_of_transitions():
+    values, mask = torch.zeros(1, 3, 1), column([1.0, 1.0, 0.0])
+    loss = weighted_td_loss(values, column([1.0, 2.0, 100.0]), mask, column([0.5, 0.25, 7.0]))
+    assert loss.item() == pytest.approx((0.5 * 1 + 0.25 * 4) / 2)
+
+
+@pytest.mark.parametrize("odd_one", range(4))
 def test_the_loss_broadcasts_nothing_silently(odd_one):
     """One reward beside n values would count it n times; the trailing axis makes that an error."""
-    shapes = [(2, 3, 4)] * 3
+    shapes = [(2, 3, 4)] * 4
     shapes[odd_one] = (2, 3, 1)
-    loss = inspect.unwrap(masked_td_loss)  # without the shape checks of the tests
+    loss = inspect.unwrap(weighted_td_loss)  # without the shape checks of the tests
     with pytest.raises(ValueError, match=r"must have one shape \[b, t, m\]"):
         loss(*(torch.ones(shape) for shape in shapes))
 

@@ -1,4 +1,4 @@
-"""Environments by name: matrix games, the two-step game, SMAX and real StarCraft II."""
+"""Environments by name: matrix games, the two-step game, a gridworld, SMAX, StarCraft II, PettingZoo."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import cast
 
 from matrix_games import MatrixGame, catalogue
 from qmix_edu.envs.small import MatrixGameEnv, TwoStepGame
+from qmix_edu.envs.transport import GAMES, TransportGridworld
 from qmix_edu.types import Environment
 
 
@@ -22,12 +23,15 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
     """Make ``n_envs`` copies of an environment.
 
     ``env`` is a :class:`~matrix_games.MatrixGame`, or one of the names that :func:`env_names` lists:
-    ``matrix/<game>``, ``two-step``, ``smax/<map>``, ``smac/<map>``.
+    ``matrix/<game>``, ``two-step``, ``gridworld/<variant>``, ``smax/<map>``, ``smac/<map>``; or
+    ``pettingzoo/<module>`` for a :func:`~qmix_edu.envs.pettingzoo.make_pettingzoo` of an installed module, e.g.
+    ``pettingzoo/mpe2.simple_spread_v3``.
 
     Raises:
         UnknownNameError: no environment has this name.
         ValueError: ``env`` is neither a name nor a game, or ``n_envs`` is below 1.
         StarCraftUnavailable: ``smac/<map>``, and StarCraft II or its package is not there.
+        EnvironmentFailedError: ``pettingzoo/<module>``, and there is no such module.
 
     """
     if n_envs < 1:
@@ -41,6 +45,8 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         return MatrixGameEnv(catalogue[name], n_envs, seed)
     if env == "two-step":
         return TwoStepGame(n_envs)
+    if kind == "gridworld" and name in GAMES:
+        return TransportGridworld(name, n_envs, seed)
     if kind == "smax" and env in env_names():
         from qmix_edu.envs.smax import SmaxEnv  # JAX takes seconds to import
 
@@ -49,17 +55,23 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         from qmix_edu.envs.starcraft2 import make_starcraft2
 
         return make_starcraft2(name, n_envs, seed)
+    if kind == "pettingzoo" and name:
+        from qmix_edu.envs.pettingzoo import make_pettingzoo
+
+        return make_pettingzoo(name, n_envs, seed)
     raise UnknownNameError("environment", env, env_names())
 
 
 def env_names() -> list[str]:
-    """Return the names of all environments."""
+    """Return the names of all environments; of PettingZoo's one stands for those of every installed module."""
     from qmix_edu.envs.smax import smax_maps
     from qmix_edu.envs.starcraft2 import starcraft2_maps
 
     return [
         *(f"matrix/{name}" for name in catalogue),
         "two-step",
+        *(f"gridworld/{variant}" for variant in GAMES),
         *(f"smax/{name}" for name in smax_maps()),
         *(f"smac/{name}" for name in starcraft2_maps()),
+        "pettingzoo/mpe2.simple_spread_v3",
     ]

@@ -46,11 +46,11 @@ class MatrixGameEnv:
 
     def rng_state(self) -> dict[str, Tensor]:
         """Return the state of the generator that draws stochastic payoffs."""
-        return _numpy_state(self._rng)
+        return numpy_state(self._rng)
 
     def set_rng_state(self, state: dict[str, Tensor]) -> None:
         """Put it back."""
-        _set_numpy_state(self._rng, state)
+        set_numpy_state(self._rng, state)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -125,10 +125,12 @@ def _transition(observation: Observation, reward: Float[Tensor, " e"], terminate
     return Transition(observation, reward.float().unsqueeze(1), terminated, never, never, never)
 
 
-def _numpy_state(rng: np.random.Generator) -> dict[str, Tensor]:
+def numpy_state(rng: np.random.Generator) -> dict[str, Tensor]:
+    """Return the state of a generator as a tensor."""
     text = json.dumps(rng.bit_generator.state)
     return {"numpy": torch.tensor(list(text.encode()), dtype=torch.uint8)}
 
 
-def _set_numpy_state(rng: np.random.Generator, state: dict[str, Tensor]) -> None:
+def set_numpy_state(rng: np.random.Generator, state: dict[str, Tensor]) -> None:
+    """Put back what ``numpy_state`` returned."""
     rng.bit_generator.state = json.loads(bytes(state["numpy"].tolist()))

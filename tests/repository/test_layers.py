@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
-    {"envs", "mixers", "exploration"},
+    {"envs", "mixers", "exploration", "loss_weights", "replay"},
     {"learner"},
-    {"rollout", "settings"},
+    {"rollout", "settings", "independent", "quantiles", "actor_critic"},
     {"algorithms", "evaluate"},
     {"train"},
 )
