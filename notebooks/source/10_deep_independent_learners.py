@@ -136,7 +136,7 @@ _ = ax.legend()
 
 # %%
 returns = [curve[-1, 1] for curve in walkers.values()]
-reveal(my_returns, returns, "IQL finds the way, and then the safe cell; see below what five teams of each do.")
+reveal(my_returns, returns, "IQL finds the way, and then the safe cell. One team each: section 3 counts more.")
 
 # %% [markdown]
 # **Explain.** Both learn to walk, to grasp and to carry: there the partner's slips cost time, not 30. They part in
@@ -193,13 +193,13 @@ _ = axes[0].legend()
 reveal(my_betas, [round(beta, 2) for beta in largest], "With noise everywhere row b lies above row a at every small β.")
 
 # %% [markdown]
-# **Explain.** To the right the averages rule: row c. To the left the maxima rule, and a maximum over luck is a wrong
-# one: row b of the noisy game once paid 14. In the deterministic game there is room between; in the noisy one no β
-# puts row a on top. This is an exact statement about the *first* beliefs, while the partner plays at random. Whether
-# the team gets out of them later is for the experiment.
+# **Explain.** To the right the averages rule: row c. To the left the maxima rule. In the deterministic game they are
+# maxima over the partner alone, and right: below β = .2 row a is on top. In the noisy game they are maxima over luck
+# as well: row b once paid 14, and no β puts row a on top. These are exact statements about the *first* beliefs, while
+# the partner plays at random. Whether the team gets out of them later is for the experiment.
 #
 # (And β = 0, distributed Q-learning? In a table it is safe, where nothing is random. In a network raising one value
-# raises others with it, and nothing lowers them again: the values run away. A small β is what makes optimism deep.)
+# raises others with it, and nothing lowers them again: the values can run away. Hence a small β.)
 #
 # ## 3. Five seeds
 #
