@@ -1,48 +1,32 @@
 """Who finds the best joint action of the QTRAN game, on the ordinary path: uniform exploration, actions shuffled."""
 
-from dataclasses import replace
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from matrix_games import MatrixGame, additive_fit, catalogue, monotone_fit, supermodular_fit
-from qmix_edu import train
-from qmix_edu.algorithms import ALGORITHMS
-from qmix_edu.envs.small import MatrixGameEnv
+from matrix_games import additive_fit, catalogue, monotone_fit, supermodular_fit
 from qmix_edu.gradient_fit import gradient_fit
-from qmix_edu.learner import LearnerSettings
 from qmix_edu.mixers import QMixer
-from qmix_edu.settings import train_settings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from qtran_game import greedy_payoff  # noqa: E402
 
 QTRAN = catalogue["qtran"]
-SETTINGS = replace(
-    train_settings("matrix/qtran"),
-    **{"n_envs": 256, "batch_size": 256, "updates_per_round": 8, "eval_interval": 10**9, "eval_episodes": 1},
-)
-
-
-def greedy_payoff(algorithm: str, seed: int, rounds: int) -> float:
-    """Train on the game with its actions shuffled; return what the team then plays for."""
-    rng = np.random.default_rng(seed)
-    payoff = QTRAN.payoff[np.ix_(*(rng.permutation(3) for _ in range(2)))]
-    env = MatrixGameEnv(MatrixGame("qtran", payoff, QTRAN.source), SETTINGS.n_envs, seed)
-    assert SETTINGS.epsilon(0) == SETTINGS.epsilon(10**6) == 1.0  # uniform to the end
-    learner = ALGORITHMS[algorithm](env.spec, seed=seed, settings=LearnerSettings(td_lambda=0.0, learning_rate=5e-3))
-    *_, last = train(env, learner, rounds * SETTINGS.n_envs, settings=SETTINGS, seed=seed)
-    return last["mean_return"]
 
 
 @pytest.mark.parametrize(
     "algorithm", ["ow_qmix", "cw_qmix", "qtran_base", "qtran_alt", "qfix_sum", "qfix_mono", "qplex"]
 )
 def test_who_reaches_the_best_joint_action(algorithm):
-    """Payoff 8 for two seeds of the first three; docs/algorithms says how many of ten."""
-    assert sum(greedy_payoff(algorithm, seed, rounds=100) == 8 for seed in range(3)) >= 2
+    """One seed, in three quarters of the steps; docs/results.md has ten seeds of each."""
+    assert greedy_payoff(algorithm, seed=1, rounds=225) == 8
 
 
 @pytest.mark.parametrize("algorithm", ["vdn", "qmix"])
 def test_who_does_not(algorithm):
-    assert [greedy_payoff(algorithm, seed, rounds=60) for seed in range(2)] == [0, 0]
+    assert greedy_payoff(algorithm, seed=1, rounds=225) == 0
 
 
 def test_why_not():
