@@ -46,6 +46,7 @@ torch.set_num_threads(1)
 #
 # So $Q_a(\tau_a, u_a)$ may use an agent's own history only, and $Q_{tot}$ may use everything, because $Q_{tot}$ is
 # not there any more when the team plays. The phrase for this is *centralised training, decentralised execution*.
+# (In this small room an agent happens to see where everybody is. A marine does not: chapter 12.)
 #
 # Six episodes, played at random:
 
@@ -79,8 +80,8 @@ print(f"changed: {share:.1%}, by {(after - before).abs().mean().item():.4f} on a
 reveal(my_share, round(share, 2), "All utilities come from the same weights.")
 
 # %% [markdown]
-# That is what a network is for: what it learns here it also says elsewhere. It is also the trouble, and the three
-# ideas of DQN answer it:
+# That is what a network is for: what it learns here it also says elsewhere. It is also the trouble. Two ideas of DQN
+# answer it, and one that followed soon:
 #
 # - **Replay.** Consecutive steps look alike; learning from them alone would pull all other values along. So episodes
 #   are kept, and each gradient step sees a batch of old and new ones, at random. The data then come from older
@@ -301,9 +302,9 @@ from qmix_edu.exercises.chapter_09 import check_unread
 check_unread(unread)
 
 # %% [markdown]
-# Now the suspect. It computes the loss of a small batch in numpy, with a mixer that is a weighted sum
-# (`mix`); `greedy` is the right masked choice, and `take` reads utilities at actions. Each of its parts has
-# been written by somebody, in earnest. It holds **five bugs**.
+# Now the suspect. It computes the loss of a small batch in numpy. `greedy` is the right masked choice, `take` reads
+# utilities at actions, and `mix` is a small monotone mixer, $Q_{tot} = \sum_a |s_a|\,Q_a$; these three are innocent.
+# The rest holds **five bugs**, each easily made.
 
 
 # %% tags=["lesson"]
@@ -320,7 +321,8 @@ def suspect_loss(batch, gamma):
 
 
 small = small_batch(0)
-print({name: array.shape for name, array in vars(small).items()})
+for name, array in vars(small).items():
+    print(f"{name:10s} {array.shape}")
 with np.errstate(invalid="ignore"):
     print("loss:", suspect_loss(small, 0.9))
 _, ax = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -360,24 +362,25 @@ for bug in (None, *chapter_09.BUGS):
 # %% [markdown]
 # **Explain.** Three things to notice.
 #
-# - Four of the losses are ordinary numbers, some of them *smaller* than the right one. Nothing in them looks wrong.
-# - A flag off by one is a flag that never acts: the step after a termination is padding. Every last step
-#   bootstraps from an observation after the end.
-# - Two bugs pass every test of the kind "this must not matter": they read too *little*. You need tests of the other
-#   kind as well: this *must* matter.
+# - Four of the five losses are ordinary numbers, three of them *smaller* than the right one. Nothing looks wrong.
+# - In a padded batch a flag off by one never acts: it falls on the padding. Every last step bootstraps, also where
+#   the task has ended.
+# - Two of the four pass every test of the kind "this must not matter": they read too *little*. You need tests of the
+#   other kind as well: this *must* matter.
 #
 # Such things are found in good code. In JaxMARL's `qmix_rnn.py` the stored `dones` is the flag *before* the step,
-# while the target multiplies by `1 - dones[:-1]`: our first bug. EPyMARL standardises its rewards with the padding
-# included, a relative of the fourth. The fifth is a default in three libraries (section 3), where it may be what
-# was wanted. Masks whose sentinel leaked into values have been shipped too. The people who wrote these are not
+# while the target multiplies by `1 - dones[:-1]`: our first bug. (Its episodes follow one another without padding, so
+# the last step of one bootstraps from the first observation of the next.) EPyMARL standardises its rewards with the
+# padding included, a relative of the fourth. The fifth is a default in three libraries (section 3), where it may be
+# what was wanted. Masks whose sentinel leaked into values have been shipped too. The people who wrote these are not
 # careless. Reading does not find such bugs reliably; tests of this kind do.
 #
 # And the library's own learner? Test it the same way, on the batch that we played.
 
 # %%
 dots = torch.from_numpy(chapter_09.unread(mask, terminated))
-at_limit = torch.zeros(6, 21, dtype=torch.bool)
-at_limit[torch.arange(6), batch.lengths] = batch.terminated.sum(dim=(1, 2)) == 0
+after_limit = torch.zeros(6, 21, dtype=torch.bool)
+after_limit[torch.arange(6), batch.lengths] = batch.terminated.sum(dim=(1, 2)) == 0
 
 
 def loss_with_noise(where):
@@ -391,7 +394,7 @@ def loss_with_noise(where):
 
 print("as it was:                        ", loss_with_noise(dots & ~dots))
 print("other numbers at all unread dots: ", loss_with_noise(dots))
-print("other numbers after a time limit: ", loss_with_noise(at_limit))
+print("other numbers after a time limit: ", loss_with_noise(after_limit))
 
 # %% [markdown]
 # The second line is the first, and the third is not: as it should be.
