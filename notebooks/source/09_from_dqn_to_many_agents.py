@@ -357,7 +357,7 @@ check_repaired_loss(repaired_loss)
 # %%
 for bug in (None, *chapter_09.BUGS):
     loss = chapter_09.loss_with(bug)
-    print(f"{bug or 'no bug':32s} loss {loss(small, 0.9):6.3f}   fails: {', '.join(failures(loss)) or 'nothing'}")
+    print(f"{bug or 'no bug':32s} loss {loss(small, 0.9):6.3f}", *failures(loss), sep="\n    fails: ")
 
 # %% [markdown]
 # **Explain.** Three things to notice.
