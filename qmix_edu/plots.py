@@ -1,4 +1,4 @@
-"""Pictures of payoff tables, fits, Q_tot landscapes and learning curves.
+"""Pictures of payoff tables, fits, Q_tot landscapes, batches of episodes and learning curves.
 
 Every function takes arrays and returns the matplotlib Axes that it drew on; pass ``ax`` to draw into a
 figure of your own. Colours are cividis, which reads the same for colour-blind eyes and in grey; what colour
@@ -34,6 +34,13 @@ _MAP = "cividis"
 _LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
 _LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+# The steps of a batch; the hatching says what the colour says.
+_STEPS: dict[str, dict[str, Any]] = {
+    "a step": {"facecolor": "#B7D8EE", "edgecolor": "white", "linewidth": 1},
+    "terminated": {"facecolor": "#E58A4B", "edgecolor": "white", "linewidth": 1, "hatch": "//"},
+    "cut by the time limit": {"facecolor": "#5AA5D6", "edgecolor": "white", "linewidth": 1, "hatch": "\\\\"},
+    "padding": {"facecolor": "#FAFAFA", "edgecolor": "#B5B5B5", "linewidth": 0, "hatch": "...."},
+}
 # Black edge under white: an outline that shows on every colour of the map.
 _MARKS = (("white", "-"), ("white", "--"), ("white", ":"))
 
@@ -444,6 +451,66 @@ def plot_win_rates(
     return ax
 
 
+def plot_batch(
+    mask: ArrayLike,
+    terminated: ArrayLike,
+    *,
+    reward: ArrayLike | None = None,
+    arrows: Iterable[tuple[int, int]] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a padded batch of episodes: one row for each episode, one cell for each step.
+
+    The observations, one more than the steps, are dots between the cells; a hollow one ended the task, and its value
+    counts for nothing. Where an episode stops without a termination a time limit cut it.
+
+    Args:
+        mask: 1 where a step really happened, ``[b, t]``.
+        terminated: 1 where the task ended with this step, ``[b, t]``.
+        reward: to be written into the cells, ``[b, t]``; zeros are left out.
+        arrows: (episode, step) of the targets ``r_t + gamma V(s_{t+1})`` whose bootstrapping is drawn, as an arrow
+            from the observation after the step to the step.
+        ax: where to draw.
+
+    Raises:
+        ValueError: if the shapes differ, an episode has a hole or no step, or terminates before its last step.
+    """
+    filled, ends = _episodes(mask, terminated)
+    paid = np.zeros(filled.shape) if reward is None else _table("reward", reward)
+    if paid.shape != filled.shape:
+        raise ValueError(f"reward has shape {paid.shape}, expected {filled.shape} like the mask.")
+    b, t = filled.shape
+    if ax is None:
+        ax = plt.subplots(figsize=(1.2 + 0.55 * t, 1.1 + 0.55 * b), layout="constrained")[1]
+    for episode, length in enumerate(filled.sum(axis=1)):
+        for step in range(t):
+            last = "terminated" if ends[episode, step] else "cut by the time limit"
+            kind = "padding" if step >= length else last if step == length - 1 else "a step"
+            ax.add_patch(Rectangle((step, episode - 0.5), 1, 1, label=kind, **_STEPS[kind]))
+            if paid[episode, step] and step < length:
+                ax.text(step + 0.5, episode + 0.15, f"{paid[episode, step]:g}", ha="center", va="center", bbox=_LABEL)
+        hollow = bool(ends[episode].any())
+        seen = range(length + 1 - hollow)
+        height = episode - 0.27
+        ax.plot(seen, [height] * len(seen), "o", color="black", markersize=5, label="an observation")
+        if hollow:
+            ended = "an observation after the end"
+            ax.plot([length], [height], "o", color="black", markerfacecolor="white", markersize=6, label=ended)
+    for episode, step in arrows:
+        line = {"arrowstyle": "-|>", "color": "black", "linewidth": 1.4, "shrinkA": 3, "shrinkB": 0}
+        ax.annotate("", (step + 0.4, episode - 0.27), (step + 1, episode - 0.27), arrowprops=line)
+    handles, labels = ax.get_legend_handles_labels()
+    shown = dict(zip(labels, handles, strict=True))
+    names = [kind for kind in _STEPS if kind in shown] + [label for label in shown if label not in _STEPS]
+    columns = min(len(names), max(2, t // 3))
+    ax.legend([shown[name] for name in names], names, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)
+    ax.set_xticks(np.arange(t) + 0.5, [str(step) for step in range(t)])
+    ax.set_yticks(range(b), [str(episode) for episode in range(b)])
+    ax.set(xlim=(-0.15, t + 0.15), ylim=(b - 0.45, -0.55), xlabel="step t", ylabel="episode")
+    ax.spines[:].set_visible(False)
+    return ax
+
+
 # --- helpers --------------------------------------------------------------------------------------------
 
 
@@ -460,6 +527,23 @@ def _table(name: str, values: ArrayLike) -> Array:
         bad = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
         raise ValueError(f"{name} holds {table[bad]} at {bad}, expected finite numbers only.")
     return table
+
+
+def _episodes(mask: ArrayLike, terminated: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which steps happened and which terminated, or say what no batch of episodes can be."""
+    filled, ends = _table("mask", mask) != 0, _table("terminated", terminated) != 0
+    if filled.shape != ends.shape:
+        raise ValueError(f"terminated has shape {ends.shape}, expected {filled.shape} like the mask.")
+    for episode, (steps, flags) in enumerate(zip(filled, ends, strict=True)):
+        length = int(steps.sum())
+        if not steps[:length].all() or length == 0:
+            raise ValueError(f"the mask of episode {episode} is {steps.astype(int)}, expected ones and then zeros.")
+        if flags.any() and np.flatnonzero(flags).tolist() != [length - 1]:
+            raise ValueError(
+                f"episode {episode} has {length} steps and terminates at {np.flatnonzero(flags).tolist()}, expected "
+                f"the last step, {length - 1}, or none."
+            )
+    return filled, ends
 
 
 def _weights(weights: ArrayLike | None, table: Array) -> Array:

@@ -230,3 +230,65 @@ def test_joint_shares_are_drawn_in_percent_with_a_star_on_the_optimum():
 def test_joint_shares_must_be_shares(shares, message):
     with pytest.raises(ValueError, match=message):
         plots.plot_joint_shares(shares)
+
+
+# episode 0 terminates after 2 of 4 steps, 1 is cut after 3, 2 is cut at the end
+MASK = [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+TERMINATED = [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def cells(ax: Axes, label: str) -> set[tuple[int, int]]:
+    """The (episode, step) of the cells of one kind."""
+    return {(round(p.get_y() + 0.5), round(p.get_x())) for p in ax.patches if p.get_label() == label}
+
+
+def test_a_batch_shows_every_step_of_its_kind():
+    ax = plots.plot_batch(MASK, TERMINATED, reward=[[0, 5, 9, 9], [0, 0, -3, 9], [0, 0, 0, 0]])
+    assert cells(ax, "terminated") == {(0, 1)}
+    assert cells(ax, "cut by the time limit") == {(1, 2), (2, 3)}
+    assert cells(ax, "padding") == {(0, 2), (0, 3), (1, 3)}
+    assert cells(ax, "a step") == {(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)}
+    assert texts(ax) == ["5", "-3"]  # nothing is written into the padding
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        "a step", "terminated", "cut by the time limit", "padding", "an observation", "an observation after the end",
+    ]  # fmt: skip
+
+
+def test_the_kinds_of_a_batch_differ_without_colour():
+    ax = plots.plot_batch(MASK, TERMINATED)
+    hatches = {p.get_label(): p.get_hatch() for p in ax.patches}
+    assert len(set(hatches.values())) == len(hatches) == 4
+
+
+def test_a_batch_has_one_observation_more_than_steps_and_a_hollow_one_where_the_task_ended():
+    ax = plots.plot_batch(MASK, TERMINATED)
+    seen = [list(line.get_xdata()) for line in ax.lines if line.get_label() == "an observation"]
+    ended = [list(line.get_xdata()) for line in ax.lines if line.get_label() == "an observation after the end"]
+    assert seen == [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4]] and ended == [[2]]
+
+
+def test_an_arrow_of_a_batch_leads_from_the_next_observation_to_the_step():
+    ax = plots.plot_batch(MASK, TERMINATED, arrows=[(1, 2)])
+    (arrow,) = (text for text in ax.texts if text.get_text() == "")
+    assert arrow.xyann[0] == 3 and 2 < arrow.xy[0] < 3 and round(arrow.xy[1]) == round(arrow.xyann[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("mask", "terminated", "message"),
+    [
+        ([[1, 0, 1]], [[0, 0, 0]], "episode 0 is .1 0 1., expected ones and then zeros"),
+        ([[1, 1], [0, 0]], [[0, 0], [0, 0]], "episode 1 is .0 0."),
+        ([[1, 1, 0]], [[0, 0, 1]], "2 steps and terminates at .2., expected the last step, 1"),
+        ([[1, 1, 1]], [[0, 1, 0]], "terminates at .1."),
+        ([[1, 1, 1]], [[0, 1]], "terminated has shape"),
+        ([1, 1], [0, 1], "expected a table"),
+    ],
+)
+def test_what_no_batch_can_be_is_refused(mask, terminated, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_batch(mask, terminated)
+
+
+def test_rewards_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="reward has shape"):
+        plots.plot_batch(MASK, TERMINATED, reward=[[1]])
