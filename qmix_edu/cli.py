@@ -89,7 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="look at what is installed, and say what to do about it")
     doctor.set_defaults(command=_doctor)
     doctor.add_argument(
-        "--starcraft", metavar="MAP", nargs="?", const="3m", help="play on the real game and check the adapter (3m)"
+        "--starcraft",
+        metavar="MAP",
+        nargs="?",
+        const="3m",
+        help="play on the real game and check the adapter (3m); SMACv2's as smacv2/terran_5_vs_5",
     )
     return parser
 
@@ -297,6 +301,7 @@ def _doctor_starcraft(map_name: str) -> int:
     from qmix_edu.envs import make_env
     from qmix_edu.envs.conformance import check_conformance
 
-    findings = check_conformance(make_env(f"smac/{map_name}"))
-    print("\n".join(findings) or f"StarCraft II plays smac/{map_name} as the library expects.")
+    name = map_name if "/" in map_name else f"smac/{map_name}"
+    findings = check_conformance(make_env(name))
+    print("\n".join(findings) or f"StarCraft II plays {name} as the library expects.")
     return 2 if findings else 0

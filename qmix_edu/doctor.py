@@ -101,12 +101,23 @@ def _smac(name: str) -> Check:
     return Check(name, True, found)
 
 
+def _smacv2(name: str) -> Check:
+    from qmix_edu.envs.smacv2 import SMACV2
+    from qmix_edu.envs.starcraft2 import StarCraftUnavailable, load_starcraft2_env
+
+    try:
+        load_starcraft2_env(SMACV2)
+    except StarCraftUnavailable as error:  # only smacv2/<map> needs it
+        return Check(name, None, "cannot be used", str(error))
+    return Check(name, True, "installed")
+
+
 def _starcraft2(name: str) -> Check:
     from qmix_edu.envs.starcraft2 import starcraft2_folder
 
     folder = starcraft2_folder()
     if not folder.is_dir():
-        advice = f"to play smac/<map>, install the game there or set SC2PATH to its folder ({_SMAX_INSTEAD})"
+        advice = f"to play smac/ or smacv2/<map>, install the game there or set SC2PATH to its folder ({_SMAX_INSTEAD})"
         return Check(name, None, f"no game in {folder}", advice)
     versions = sorted(path.name for path in (folder / "Versions").glob("Base*"))
     if not versions:
@@ -153,6 +164,7 @@ _CHECKS: dict[str, Callable[[str], Check]] = {
     "threads": _threads,
     "SMAX": _smax,
     "smac": _smac,
+    "smacv2": _smacv2,
     "StarCraft II": _starcraft2,
     "disk": _disk,
     "notebooks": _notebooks,

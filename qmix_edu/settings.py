@@ -83,7 +83,14 @@ _GRIDWORLD = _Preset(
     TrainSettings(n_envs=16, updates_per_round=16, epsilon_steps=20_000, eval_interval=10_000, eval_episodes=64),
     steps=30_000,
 )
-_PRESETS = {"matrix": _SMALL_GAME, "two-step": _TWO_STEP, "gridworld": _GRIDWORLD, "smax": _SMAX, "smac": _SMAC}
+_PRESETS = {
+    "matrix": _SMALL_GAME,
+    "two-step": _TWO_STEP,
+    "gridworld": _GRIDWORLD,
+    "smax": _SMAX,
+    "smac": _SMAC,
+    "smacv2": _SMAC,
+}
 
 # What an algorithm cannot do without, whatever the environment. An on-policy learner explores by its policy, and
 # epsilon is only the floor under it; those that ask how others explore, or that forgive it, need exploration to end.

@@ -237,7 +237,7 @@ def test_interrupted_from_outside():
 def test_envs_lists_names(capsys):
     assert main(["envs"]) == 0
     names = capsys.readouterr().out.splitlines()
-    assert {"matrix/qtran", "two-step", "smax/3m", "smax/2s3z", "smac/3m"} <= set(names)
+    assert {"matrix/qtran", "two-step", "smax/3m", "smax/2s3z", "smac/3m", "smacv2/terran_5_vs_5"} <= set(names)
 
 
 def test_help_is_short_and_names_the_defaults(capsys):

@@ -12,7 +12,7 @@ import torch
 
 from qmix_edu import doctor
 from qmix_edu.doctor import Check
-from qmix_edu.envs import starcraft2
+from qmix_edu.envs import smacv2, starcraft2
 
 
 def check(name):
@@ -117,6 +117,21 @@ def test_the_right_smac_with_the_wrong_protobuf(monkeypatch):
     monkeypatch.setattr(starcraft2.importlib, "import_module", fails)
     seen = check("smac")
     assert (seen.ok, "protobuf<3.21" in seen.advice) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "ok", "advice"),
+    [(None, True, ""), (ModuleNotFoundError("no", name="smacv2"), None, "smacv2 is not installed: run")],
+)
+def test_smacv2(monkeypatch, error, ok, advice):
+    def imports(name):
+        if error:
+            raise error
+        return SimpleNamespace(StarCraftCapabilityEnvWrapper=object)
+
+    monkeypatch.setattr(starcraft2.importlib, "import_module", imports)
+    seen = check(smacv2.SMACV2.name)  # the module is imported above, before its imports are replaced
+    assert (seen.ok, advice in seen.advice) == (ok, True)
 
 
 def test_the_game_from_nothing_to_complete(monkeypatch, tmp_path):

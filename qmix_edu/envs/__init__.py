@@ -23,7 +23,7 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
     """Make ``n_envs`` copies of an environment.
 
     ``env`` is a :class:`~matrix_games.MatrixGame`, or one of the names that :func:`env_names` lists:
-    ``matrix/<game>``, ``two-step``, ``gridworld/<variant>``, ``smax/<map>``, ``smac/<map>``; or
+    ``matrix/<game>``, ``two-step``, ``gridworld/<variant>``, ``smax/<map>``, ``smac/<map>``, ``smacv2/<scenario>``; or
     ``pettingzoo/<module>`` for a :func:`~qmix_edu.envs.pettingzoo.make_pettingzoo` of an installed module, e.g.
     ``pettingzoo/mpe2.simple_spread_v3``. Options of SMAX follow a colon, as in ``smax/3m:attack_mode=random``
     (:class:`~qmix_edu.envs.smax.SmaxOptions`).
@@ -31,7 +31,7 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
     Raises:
         UnknownNameError: no environment has this name.
         ValueError: ``env`` is neither a name nor a game, ``n_envs`` is below 1, or an option of SMAX is unknown.
-        StarCraftUnavailable: ``smac/<map>``, and StarCraft II or its package is not there.
+        StarCraftUnavailable: ``smac/<map>`` or ``smacv2/<scenario>``, and StarCraft II or its package is not there.
         EnvironmentFailedError: ``pettingzoo/<module>``, and there is no such module.
 
     """
@@ -57,6 +57,10 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         from qmix_edu.envs.starcraft2 import make_starcraft2
 
         return make_starcraft2(name, n_envs, seed)
+    if kind == "smacv2" and name:
+        from qmix_edu.envs.smacv2 import make_smacv2
+
+        return make_smacv2(name, n_envs, seed)
     if kind == "pettingzoo" and name:
         from qmix_edu.envs.pettingzoo import make_pettingzoo
 
@@ -66,6 +70,7 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
 
 def env_names() -> list[str]:
     """Return the names of all environments; of PettingZoo's one stands for those of every installed module."""
+    from qmix_edu.envs.smacv2 import smacv2_maps
     from qmix_edu.envs.smax import smax_maps
     from qmix_edu.envs.starcraft2 import starcraft2_maps
 
@@ -75,5 +80,6 @@ def env_names() -> list[str]:
         *(f"gridworld/{variant}" for variant in GAMES),
         *(f"smax/{name}" for name in smax_maps()),
         *(f"smac/{name}" for name in starcraft2_maps()),
+        *(f"smacv2/{name}" for name in smacv2_maps()),
         "pettingzoo/mpe2.simple_spread_v3",
     ]

@@ -1,4 +1,4 @@
-"""Battles in the real StarCraft II, through the SMAC package of its authors.
+"""Battles in the real StarCraft II, through the packages of the authors of SMAC and SMACv2.
 
 Differs from ``smac.env.StarCraft2Env``: a time limit is ``truncated`` and not ``terminated``, a lost
 connection is ``aborted``, the game never restarts needlessly (until an episode has ended, every restart by
@@ -19,6 +19,7 @@ import sys
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -65,7 +66,38 @@ _EPISODE_LIMITS = {
 
 
 class StarCraftUnavailable(EnvironmentFailedError):
-    """StarCraft II or its SMAC package cannot be used; the message says what to do."""
+    """StarCraft II or the package that plays in it cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that plays battles in the game: its class ``env`` in the module ``<name>.env``."""
+
+    name: str
+    env: str
+    install: str
+    maps_go_to: str  # the folder of the game where SMAC_Maps.zip, from the package's releases, is unpacked
+
+
+SMAC = Package("smac", "StarCraft2Env", INSTALL_SMAC, "Maps")
+
+
+@dataclass(frozen=True)
+class Battle:
+    """What is played: a scenario of a package, and the arguments of the package's environment for it."""
+
+    package: Package
+    scenario: str
+    arguments: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the environment."""
+        return f"{self.package.name}/{self.scenario}"
+
+    def build(self, seed: int) -> Any:
+        """Return the package's environment, from arguments of its own: SMACv2 writes into them."""
+        return load_starcraft2_env(self.package)(**deepcopy(self.arguments), seed=seed)
 
 
 def starcraft2_maps() -> list[str]:
@@ -82,13 +114,23 @@ def make_starcraft2(map_name: str, n_envs: int = 1, seed: int = 0) -> Environmen
     Raises ValueError for an unknown map or ``n_envs`` below 1, and StarCraftUnavailable where SMAC cannot be
     imported.
     """
-    if map_name not in _EPISODE_LIMITS:
-        near = difflib.get_close_matches(map_name, starcraft2_maps(), cutoff=0.3) or starcraft2_maps()
-        raise ValueError(f"SMAC has no map {map_name!r}; choose another, such as {', '.join(near)}.")
+    check_map("SMAC", map_name, starcraft2_maps())
+    return play(Battle(SMAC, map_name, {"map_name": map_name}), n_envs, seed)
+
+
+def check_map(title: str, name: str, known: list[str]) -> None:
+    """Raise ValueError, with the nearest known names, for a map that is not known."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, cutoff=0.3) or known
+        raise ValueError(f"{title} has no map {name!r}; choose another, such as {', '.join(near)}.")
+
+
+def play(battle: Battle, n_envs: int, seed: int) -> StarCraft2:
+    """Return ``n_envs`` games of one battle, as :func:`make_starcraft2` does."""
     if n_envs < 1:
         raise ValueError(f"n_envs is {n_envs}, but at least 1 game is needed; pass a positive number.")
-    load_starcraft2_env()
-    return StarCraft2(map_name, n_envs, seed)
+    load_starcraft2_env(battle.package)
+    return StarCraft2(battle, n_envs, seed)
 
 
 def which_smac() -> Literal["none", "smac3", "starcraft"]:
@@ -110,9 +152,9 @@ def starcraft2_folder() -> Path:
     return Path(os.environ.get("SC2PATH") or usual.get(sys.platform, "~/StarCraftII")).expanduser()
 
 
-def load_starcraft2_env() -> Any:
-    """Import SMAC's ``StarCraft2Env``; where that fails, StarCraftUnavailable says what to install."""
-    kind = which_smac()
+def load_starcraft2_env(package: Package = SMAC) -> Any:
+    """Import a package's environment; where that fails, StarCraftUnavailable says what to install."""
+    kind = which_smac() if package == SMAC else "starcraft"
     if kind == "smac3":
         raise StarCraftUnavailable(
             "The smac that is installed is SMAC3, a hyper-parameter optimiser of the same name: "
@@ -121,12 +163,14 @@ def load_starcraft2_env() -> Any:
     if kind == "none":
         raise StarCraftUnavailable(f"StarCraft's smac is not installed: run `{INSTALL_SMAC}`.")
     try:
-        return importlib.import_module("smac.env").StarCraft2Env
+        return getattr(importlib.import_module(f"{package.name}.env"), package.env)
     except Exception as error:
-        if "Descriptors cannot be created directly" in str(error):
-            advice = 'The protobuf that is installed is too new for SMAC: run `pip install "protobuf<3.21"`.'
+        if isinstance(error, ModuleNotFoundError) and error.name in (package.name, f"{package.name}.env"):
+            advice = f"{package.name} is not installed: run `{package.install}`."
+        elif "Descriptors cannot be created directly" in str(error):
+            advice = f'The protobuf that is installed is too new for {package.name}: run `pip install "protobuf<3.21"`.'
         else:
-            advice = f"smac cannot be imported ({_told(error)}): install it again by `{INSTALL_SMAC}`."
+            advice = f"{package.name} cannot be imported ({_told(error)}): install it again by `{package.install}`."
         raise StarCraftUnavailable(advice) from error
 
 
@@ -134,27 +178,30 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(".")
 
 
-def _explain(error: Exception, map_name: str) -> str:
-    """Turn a failure of SMAC, of pysc2 or of the game into one sentence with one instruction.
+def _explain(error: Exception, battle: Battle) -> str:
+    """Turn a failure of the package, of pysc2 or of the game into one sentence with one instruction.
 
     pysc2's exceptions are known by their names, so that this works without pysc2.
     """
     folder = starcraft2_folder()
     told = _told(error)
+    package, map_name = battle.package, battle.arguments["map_name"]
     unpack = f"unpack StarCraft II 4.10 into {folder} again."
     if isinstance(error, FileNotFoundError) and "Versions" in told:
         return f"StarCraft II is not in {folder}: install it there, or set SC2PATH to the folder that it is in."
     if "No SC2 Versions found" in told:
         return f"{folder / 'Versions'} holds no version of the game: {unpack}"
     if isinstance(error, KeyError) and error.args == (map_name,):
-        return f"The smac that is installed does not know the map {map_name}: update it by `{INSTALL_SMAC}`."
+        return f"The installed {package.name} does not know the map {map_name}: update it by `{package.install}`."
     if isinstance(error, RuntimeError) and "executable" in told:
         return f"StarCraft II may not be executed ({told}): give that file the right to run with `chmod +x`."
     by_name = {
         "SC2LaunchError": f"The StarCraft II in {folder} has no program to run ({told}): {unpack}",
         "RuntimeError": f"The StarCraft II in {folder} did not start ({told}): {unpack}",
         "ValueError": f"The map {map_name} is not in {folder / 'Maps'} ({told}): unpack SMAC_Maps.zip, from "
-        "https://github.com/oxwhirl/smac/releases, there.",
+        f"https://github.com/oxwhirl/{package.name}/releases, into {folder / package.maps_go_to}.",
+        "DuplicateMapError": f"smac and smacv2 name their maps alike, so one process cannot play both ({told}): "
+        "restart Python, and use one of them.",
         "ConnectError": f"StarCraft II ended before it could be reached ({told}): "
         f"start the program in {folder / 'Versions'} by hand to see why.",
         "RequestError": f"StarCraft II refused the battle on {map_name} ({told}): use its version 4.10.",
@@ -185,10 +232,10 @@ class _Moment:
 
 
 class _Game:
-    """One ``StarCraft2Env``, built and reset no more often than needed."""
+    """One environment of the package, built and reset no more often than needed."""
 
-    def __init__(self, map_name: str, seed: int) -> None:
-        self._map_name = map_name
+    def __init__(self, battle: Battle, seed: int) -> None:
+        self._battle = battle
         self._seed = seed
         self._env: Any = None
         self._forget()
@@ -215,11 +262,11 @@ class _Game:
             self.close()  # a game that failed or was interrupted midway is of no more use
             if isinstance(error, StarCraftUnavailable) or not isinstance(error, Exception):
                 raise
-            raise StarCraftUnavailable(_explain(error, self._map_name)) from error
+            raise StarCraftUnavailable(_explain(error, self._battle)) from error
 
     def _built(self) -> Any:
         if self._env is None:
-            self._env = load_starcraft2_env()(map_name=self._map_name, seed=self._seed)
+            self._env = self._battle.build(self._seed)
         return self._env
 
     def info(self) -> dict[str, int]:
@@ -295,8 +342,8 @@ class _Played(Protocol):
 class _HereGame:
     """A game beside this process."""
 
-    def __init__(self, map_name: str, seed: int) -> None:
-        self._game = _Game(map_name, seed)
+    def __init__(self, battle: Battle, seed: int) -> None:
+        self._game = _Game(battle, seed)
 
     def send(self, command: str, *arguments: Any) -> None:
         self._answer = partial(getattr(self._game, command), *arguments)
@@ -312,11 +359,11 @@ def _end(*_: object) -> None:
     sys.exit(1)  # passes through _serve, which closes its game
 
 
-def _serve(connection: Connection, map_name: str, seed: int) -> None:
+def _serve(connection: Connection, battle: Battle, seed: int) -> None:
     """Play one game for the process at the other end, until that hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other end's to handle
     signal.signal(signal.SIGTERM, _end)
-    game = _Game(map_name, seed)
+    game = _Game(battle, seed)
     try:
         while True:
             ticket, command, arguments = connection.recv()
@@ -334,8 +381,8 @@ def _serve(connection: Connection, map_name: str, seed: int) -> None:
 class _ProcessGame:
     """A game in a process of its own."""
 
-    def __init__(self, map_name: str, seed: int) -> None:
-        self._map_name = map_name
+    def __init__(self, battle: Battle, seed: int) -> None:
+        self._battle = battle
         self._seed = seed
         self._ticket = 0
         self._asked: tuple[str, tuple[Any, ...]] = ("info", ())
@@ -345,7 +392,7 @@ class _ProcessGame:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")  # a launched game cannot be forked or pickled
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._map_name, self._seed), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, self._battle, self._seed), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -366,7 +413,7 @@ class _ProcessGame:
             answer = self._answer()
         if answer is None:
             raise StarCraftUnavailable(
-                f"The process of a game on {self._map_name} died (exit code {self._process.exitcode}): "
+                f"The process of a game on {self._battle.scenario} died (exit code {self._process.exitcode}): "
                 "run a script's main part under `if __name__ == '__main__':`, or see the cause with n_envs=1."
             )
         if isinstance(answer, Exception):
@@ -402,10 +449,11 @@ def _close_all(games: list[_Played]) -> None:
 
 
 class StarCraft2:
-    """``n_envs`` games of StarCraft II on one SMAC map; make it with ``make_starcraft2``.
+    """``n_envs`` games of one battle in StarCraft II; make it with ``make_starcraft2`` or ``make_smacv2``.
 
     Action 0 does nothing and is all that a dead agent can do; 1 stops, 2 to 5 move, 6 + j attacks enemy j (a
-    medivac heals ally j). The team's reward is scaled so that the most an episode can bring is 20.
+    medivac heals ally j). The team's reward is scaled so that the most an episode can bring is 20 (in SMACv2,
+    the first episode of a game).
 
     A battle that nobody has won by ``episode_limit`` is truncated. A draw is not won. A game that loses its
     connection, or whose process dies, aborts its episode; the next ``reset`` begins another. Until an episode
@@ -414,7 +462,7 @@ class StarCraft2:
     Raises StarCraftUnavailable when the game cannot be started or fails for good.
     """
 
-    def __init__(self, map_name: str, n_envs: int, seed: int) -> None:
+    def __init__(self, battle: Battle, n_envs: int, seed: int) -> None:
         self._games: list[_Played] = []
         self._closer = weakref.finalize(self, _close_all, self._games)  # also runs when Python exits
         kind = _HereGame if n_envs == 1 else _ProcessGame
@@ -422,14 +470,14 @@ class StarCraft2:
         self._ended = [False] * n_envs
         try:
             for i in range(n_envs):
-                self._games.append(kind(map_name, seed + i))
+                self._games.append(kind(battle, seed + i))
             self._games[0].send("info")
             info: dict[str, int] = self._games[0].receive()
         except BaseException:
             self.close()
             raise
         self.spec = EnvSpec(
-            name=f"smac/{map_name}",
+            name=battle.name,
             n_envs=n_envs,
             n_agents=info["n_agents"],
             n_actions=info["n_actions"],

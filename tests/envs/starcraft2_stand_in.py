@@ -1,4 +1,4 @@
-"""A stand-in for ``smac.env.StarCraft2Env``: its interface, its habits and its failures, and a small battle.
+"""A stand-in for ``smac.env.StarCraft2Env`` and for SMACv2's wrapper: interface, habits, failures, a small battle.
 
 What it copies of the package (all of it observed there):
 
@@ -10,6 +10,13 @@ What it copies of the package (all of it observed there):
 * a time limit is ``terminated`` like any other end; stepping after the end counts another battle;
 * too many actions are a ``KeyError``, too few make ``get_state`` the wrong size;
 * each failure to launch is the exception that pysc2 raises.
+
+Of SMACv2 (read in its source, commit 9dabb98, and not observed):
+
+* the wrapper writes ``env_key``, ``n_units`` and ``n_enemies`` into the parts of its ``capability_config``, from where
+  the environment inside takes its sizes; it hands on every attribute that it has not;
+* ``reset`` draws teams and positions from generators without a seed, and once more if the units do not appear;
+* ``max_reward`` counts the health of the first battle's enemies alone; medivacs heal allies, and alone have lost.
 
 Settings travel in the environment variable STAND_IN (JSON), so that they reach processes too; everything that
 happens is a line of the file STAND_IN_LOG: the process, the seed of the env, and the event.
@@ -36,6 +43,7 @@ def error_like(name: str, module: str) -> type[Exception]:
 SC2LaunchError = error_like("SC2LaunchError", "pysc2.lib.sc_process")
 ConnectError = error_like("ConnectError", "pysc2.lib.remote_controller")
 RequestError = error_like("RequestError", "pysc2.lib.remote_controller")
+DuplicateMapError = error_like("DuplicateMapError", "pysc2.maps.lib")
 Lost = error_like("ConnectionError", "pysc2.lib.protocol")
 
 LAUNCH_FAILURES = {
@@ -47,6 +55,7 @@ LAUNCH_FAILURES = {
     "exits early": lambda: ConnectError("The game process exited before\nit could be reached."),
     "refused": lambda: RequestError("Could not create the game: InvalidMapData"),
     "lost": lambda: Lost("Connection already closed."),
+    "both packages": lambda: DuplicateMapError("Duplicate map found: 3m"),
 }
 
 
@@ -55,15 +64,17 @@ def settings() -> dict:
 
 
 class Unit:
-    def __init__(self, x: float, y: float) -> None:
-        self.x, self.y, self.health = x, y, HEALTH
+    def __init__(self, x: float, y: float, kind="marine", most=HEALTH) -> None:
+        self.x, self.y, self.kind, self.health, self.most = x, y, kind, most, most
+
+
+def fighters(units: dict[int, Unit]) -> bool:
+    return any(u.health > 0 and u.kind != "medivac" for u in units.values())
 
 
 class StarCraft2Env:
     def __init__(self, map_name="8m", seed=None) -> None:
-        if map_name not in MAPS:
-            raise KeyError(map_name)
-        self.n_agents, self.n_enemies, self.episode_limit = MAPS[map_name]
+        self.n_agents, self.n_enemies, self.episode_limit = self._sizes(map_name)
         self.n_actions = 6 + self.n_enemies
         self.max_reward = self.n_enemies * 10 + 200
         self.battles_game = self.battles_won = self.timeouts = self.force_restarts = 0
@@ -74,6 +85,9 @@ class StarCraft2Env:
         self._running = False
         self._set = settings()
         self._log("build")
+
+    def _sizes(self, map_name):
+        return MAPS[map_name]
 
     def _log(self, event: str) -> None:
         with open(os.environ["STAND_IN_LOG"], "a") as file:
@@ -121,7 +135,7 @@ class StarCraft2Env:
 
         self.agents, self.enemies = line(self.n_agents, 9.0), line(self.n_enemies, 20.0)
         if self._episode_count == 0:
-            self.max_reward += self.n_enemies * HEALTH
+            self.max_reward += sum(u.most for u in self.enemies.values())
 
     def step(self, actions):
         actions = [int(a) for a in actions]
@@ -145,10 +159,10 @@ class StarCraft2Env:
             "dead_enemies": self.n_enemies - theirs,
         }
         # on maps with medivacs a team of which only those are left has lost
-        only_medivacs = self._episode_steps == self._set.get("only_medivacs_at")
-        terminated = only_medivacs or not (mine and theirs)
+        only_medivacs = self._episode_steps == self._set.get("only_medivacs_at") or not fighters(self.agents)
+        terminated = only_medivacs or not fighters(self.enemies)
         if terminated:
-            if mine and not only_medivacs:
+            if not only_medivacs:
                 self.battles_won += 1
                 info["battle_won"] = True
                 reward += 200
@@ -171,12 +185,18 @@ class StarCraft2Env:
                 dx, dy = ((0, 1), (0, -1), (1, 0), (-1, 0))[action - 2]
                 unit.x, unit.y = unit.x + MOVE * dx, unit.y + MOVE * dy
             elif action >= 6:
-                hits.append(self.enemies[action - 6])
+                hits += self._use(unit, action - 6)
         hits += self._enemy_hits()
         for unit in hits:
             unit.health = max(0.0, unit.health - DAMAGE)
         damage = health - sum(u.health for u in self.enemies.values())
         return damage + 10 * (sum(u.health == 0 for u in self.enemies.values()) - dead)
+
+    def _use(self, unit, target) -> list[Unit]:
+        return [self.enemies[target]]
+
+    def _in_range(self, unit):
+        return [e.health > 0 and distance(unit, e) <= SHOOT for e in self.enemies.values()]
 
     def _enemy_hits(self) -> list[Unit]:
         way = self._set.get("enemy", "attacks")
@@ -188,7 +208,7 @@ class StarCraft2Env:
             return everybody * 5 if self._episode_steps == 3 else []
         hits = []
         for enemy in self.enemies.values():
-            if enemy.health > 0 and alive:
+            if enemy.health > 0 and alive and enemy.kind != "medivac":
                 nearest = min(alive, key=lambda u: distance(u, enemy))
                 if distance(nearest, enemy) <= SHOOT:
                     if self._random.random() < 0.5:
@@ -203,8 +223,7 @@ class StarCraft2Env:
         if unit.health == 0:
             return [1] + [0] * (self.n_actions - 1)
         available = [0, 1, unit.y + MOVE < SIZE, unit.y - MOVE > 0, unit.x + MOVE < SIZE, unit.x - MOVE > 0]
-        attack = [e.health > 0 and distance(unit, e) <= SHOOT for e in self.enemies.values()]
-        return [int(a) for a in available + attack]
+        return [int(a) for a in available + self._in_range(unit)]
 
     def get_avail_actions(self):
         return [self.get_avail_agent_actions(i) for i in range(self.n_agents)]
@@ -220,14 +239,14 @@ class StarCraft2Env:
         for i, ally in self.agents.items():
             if i != agent:
                 features += self._seen(me, ally, 1)
-        return np.array([*features, me.health / HEALTH], dtype=np.float32)
+        return np.array([*features, me.health / me.most], dtype=np.float32)
 
     @staticmethod
     def _seen(me, other, flag):
         far = distance(me, other)
         if far >= SIGHT or other.health == 0:
             return [0.0] * 5
-        return [flag, far / SIGHT, (other.x - me.x) / SIGHT, (other.y - me.y) / SIGHT, other.health / HEALTH]
+        return [flag, far / SIGHT, (other.x - me.x) / SIGHT, (other.y - me.y) / SIGHT, other.health / other.most]
 
     def get_obs(self):
         return [self.get_obs_agent(i) for i in range(self.n_agents)]
@@ -236,8 +255,8 @@ class StarCraft2Env:
         def place(u):
             return [(u.x - SIZE / 2) / SIZE, (u.y - SIZE / 2) / SIZE]
 
-        allies = [[u.health / HEALTH, 0.0, *place(u)] if u.health else [0.0] * 4 for u in self.agents.values()]
-        enemies = [[u.health / HEALTH, *place(u)] if u.health else [0.0] * 3 for u in self.enemies.values()]
+        allies = [[u.health / u.most, 0.0, *place(u)] if u.health else [0.0] * 4 for u in self.agents.values()]
+        enemies = [[u.health / u.most, *place(u)] if u.health else [0.0] * 3 for u in self.enemies.values()]
         state = np.concatenate([np.ravel(allies), np.ravel(enemies), self.last_action.ravel()])
         return state.astype(np.float32)
 
@@ -261,16 +280,148 @@ class StarCraft2Env:
         self._running = False
 
 
+# health and shield together (the stand-in makes no difference between them), and the range of fire
+KINDS = {
+    "protoss": {"stalker": (160.0, 6.0), "zealot": (150.0, 2.0), "colossus": (350.0, 7.0)},
+    "terran": {"marine": (45.0, 5.0), "marauder": (125.0, 6.0), "medivac": (150.0, 4.0)},
+    "zerg": {"zergling": (35.0, 2.0), "hydralisk": (90.0, 5.0), "baneling": (30.0, 2.0)},
+}
+
+
+class CannotResetException(Exception):
+    """The units of a battle did not appear."""
+
+
+class GeneratedEnv(StarCraft2Env):
+    """SMACv2's own ``StarCraft2Env``, which the wrapper holds; its ``reset`` is told who fights and where."""
+
+    def __init__(self, map_name="8m", seed=None, obs_own_pos=False, use_unit_ranges=False, capability_config=None):
+        self._config = capability_config
+        assert obs_own_pos and use_unit_ranges, "the sizes and ranges below are those of the paper's settings"
+        super().__init__(map_name, seed)
+
+    def _sizes(self, map_name):
+        self._kinds = {f"10gen_{race}": kinds for race, kinds in KINDS.items()}[map_name]
+        self._shield = int("stalker" in self._kinds)
+        team = self._config["team_gen"]
+        return team["n_units"], team["n_enemies"], 200
+
+    def reset(self, episode_config):
+        self._told = episode_config
+        return super().reset()
+
+    def _init_units(self) -> None:
+        def units(side):
+            kinds, places = self._told["team_gen"][f"{side}_team"], self._told[f"{side}_start_positions"]["item"]
+            return {i: Unit(*places[i], kind, self._kinds[kind][0]) for i, kind in enumerate(kinds)}
+
+        self.agents, self.enemies = units("ally"), units("enemy")
+        if self._episode_count == 0:
+            self.max_reward += sum(u.most for u in self.enemies.values())
+        self._log(f"teams {' '.join(u.kind for u in [*self.agents.values(), *self.enemies.values()])}")
+        if self._due("units_missing_at", "reset"):
+            raise CannotResetException("waited for units to spawn and they didn't")
+
+    def _use(self, unit, target) -> list[Unit]:
+        if unit.kind != "medivac":
+            return super()._use(unit, target)
+        self.agents[target].health = min(self.agents[target].most, self.agents[target].health + DAMAGE)
+        return []
+
+    def _in_range(self, unit):
+        medic = unit.kind == "medivac"
+        targets = [u for u in (self.agents if medic else self.enemies).values()]
+        near = [
+            u.health > 0 and distance(unit, u) <= self._kinds[unit.kind][1] and not (medic and u.kind == "medivac")
+            for u in targets
+        ]
+        return near + [False] * (self.n_enemies - len(near))
+
+    def _kind_of(self, unit):
+        shown = [float(unit.kind == kind) for kind in self._kinds]
+        return ([unit.health / unit.most] * self._shield + shown) if unit.health else [0.0] * (self._shield + 3)
+
+    def _seen(self, me, other, flag):
+        seen = super()._seen(me, other, flag)
+        return seen + (self._kind_of(other) if any(seen) else [0.0] * (self._shield + 3))
+
+    def get_obs_agent(self, agent):
+        me = self.agents[agent]
+        if me.health == 0:
+            return np.zeros(self.get_obs_size(), dtype=np.float32)
+        own = np.array([me.x / SIZE, me.y / SIZE, *self._kind_of(me)], dtype=np.float32)
+        return np.concatenate([super().get_obs_agent(agent), own])
+
+    def get_state(self):
+        kinds = [self._kind_of(u) for u in [*self.agents.values(), *self.enemies.values()]]
+        return np.concatenate([super().get_state(), np.ravel(kinds)]).astype(np.float32)
+
+    def get_obs_size(self):
+        more = 3 + self._shield  # of each unit; of oneself also the position
+        return super().get_obs_size() + more * (self.n_agents + self.n_enemies) + 2
+
+    def get_env_info(self):
+        info = super().get_env_info()
+        info["state_shape"] += (3 + self._shield) * (self.n_agents + self.n_enemies)
+        return info
+
+
+class StarCraftCapabilityEnvWrapper:
+    """SMACv2's wrapper around an environment, which it holds; it draws what every battle begins with."""
+
+    def __init__(self, **arguments) -> None:
+        self._config = arguments["capability_config"]
+        for key in ("team_gen", "start_positions"):
+            assert "env_key" not in self._config[key], "a config that another game has written into"
+            sizes = {name: self._config[name] for name in ("n_units", "n_enemies")}
+            self._config[key].update(env_key=key, **sizes)
+        self.env = GeneratedEnv(**arguments)
+
+    def __getattr__(self, name):
+        return getattr(self.env, name)
+
+    def reset(self):
+        try:
+            return self.env.reset({**self._teams(), **self._positions()})
+        except CannotResetException:
+            self.reset()
+
+    def _teams(self):
+        config, random = self._config["team_gen"], np.random.default_rng()
+
+        def team(n):
+            while True:
+                drawn = list(random.choice(config["unit_types"], size=n, p=config["weights"]))
+                if not all(kind in config["exception_unit_types"] for kind in drawn):
+                    return drawn
+
+        mine, more = team(config["n_units"]), config["n_enemies"] - config["n_units"]
+        return {"team_gen": {"ally_team": mine, "enemy_team": mine + (team(more) if more else []), "id": 0}}
+
+    def _positions(self):
+        config, random = self._config["start_positions"], np.random.default_rng()
+        assert config["dist_type"] == "surrounded_and_reflect"
+        size = np.array([config["map_x"], config["map_y"]], dtype=float)
+        if random.random() > config["p"]:
+            mine = np.tile(size / 2, (config["n_units"], 1))
+            theirs = size * random.integers(0, 2, (config["n_enemies"], 2))
+        else:
+            theirs = random.uniform(size * [0.5, 0], size, (config["n_enemies"], 2))
+            mine = theirs[: config["n_units"]] * [-1, 1] + [size[0], 0]
+        return {"ally_start_positions": {"item": mine}, "enemy_start_positions": {"item": theirs}}
+
+
 def distance(a: Unit, b: Unit) -> float:
     return float(np.hypot(a.x - b.x, a.y - b.y))
 
 
 def install(folder, monkeypatch, **chosen) -> None:
-    """Make ``import smac.env`` find the stand-in, here and in processes started from here."""
-    package = folder / "site" / "smac"
-    (package / "env").mkdir(parents=True, exist_ok=True)
-    (package / "__init__.py").touch()
-    (package / "env" / "__init__.py").write_text("from starcraft2_stand_in import StarCraft2Env\n")
+    """Make ``smac.env`` and ``smacv2.env`` the stand-in, here and in processes started from here."""
+    for name, env in {"smac": "StarCraft2Env", "smacv2": "StarCraftCapabilityEnvWrapper"}.items():
+        package = folder / "site" / name
+        (package / "env").mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").touch()
+        (package / "env" / "__init__.py").write_text(f"from starcraft2_stand_in import {env}\n")
     monkeypatch.syspath_prepend(os.path.dirname(os.path.abspath(__file__)))
     monkeypatch.syspath_prepend(str(folder / "site"))
     (folder / "log").touch()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +16,12 @@ import torch
 sys.path.insert(0, os.path.dirname(__file__))
 import starcraft2_stand_in as stand_in  # noqa: E402
 
-from qmix_edu.envs import starcraft2  # noqa: E402
+from qmix_edu.cli import main  # noqa: E402
+from qmix_edu.envs import smacv2, starcraft2  # noqa: E402
 from qmix_edu.envs.conformance import check_conformance  # noqa: E402
+from qmix_edu.envs.smacv2 import make_smacv2, smacv2_maps  # noqa: E402
 from qmix_edu.envs.starcraft2 import StarCraftUnavailable, make_starcraft2, starcraft2_maps  # noqa: E402
+from qmix_edu.settings import default_steps, train_settings  # noqa: E402
 
 STOP = 1
 
@@ -35,7 +39,7 @@ def install(tmp_path, monkeypatch):
 
 
 def _forget_smac():
-    for name in [m for m in sys.modules if m == "smac" or m.startswith("smac.")]:
+    for name in [m for m in sys.modules if m.partition(".")[0] in ("smac", "smacv2")]:
         del sys.modules[name]
 
 
@@ -46,7 +50,8 @@ def make(install):
 
     def built(map_name="3m", n_envs=1, seed=0, **chosen):
         install(**chosen)
-        made.append(make_starcraft2(map_name, n_envs, seed))
+        maker = make_smacv2 if map_name in smacv2_maps() else make_starcraft2
+        made.append(maker(map_name, n_envs, seed))
         return made[-1]
 
     yield built
@@ -416,6 +421,7 @@ INSTRUCTIONS = {
     "exits early": "by hand",
     "refused": "use its version 4.10",
     "lost": "fewer games",
+    "both packages": "restart Python",
 }
 
 
@@ -547,3 +553,139 @@ def test_a_parent_that_vanishes_takes_the_games_with_it(install, tmp_path, happe
             return
         time.sleep(0.1)
     pytest.fail(f"games left running: {happened()}")
+
+
+# --- SMACv2: the same games, whose teams and positions the package draws
+
+
+@pytest.mark.parametrize("scenario", ["protoss_5_vs_5", "terran_10_vs_11", "zerg_5_vs_5"])
+def test_smacv2_conforms(make, scenario):
+    assert check_conformance(make(scenario), episodes=2) == []
+
+
+def test_smacv2_conforms_when_connections_are_lost_and_units_do_not_appear(make, happened):
+    assert check_conformance(make("zerg_5_vs_5", lose_at_step=[2], lose_at_reset=[3], units_missing_at=[5])) == []
+    assert happened().count("connection lost") == 2
+
+
+def test_smacv2_conforms_in_processes(make):
+    assert check_conformance(make("terran_5_vs_5", n_envs=2), episodes=1) == []
+
+
+@pytest.mark.parametrize(("scenario", "sizes"), [("protoss_5_vs_5", (92, 130, 11)), ("terran_5_vs_5", (82, 120, 11))])
+def test_sizes_of_smacv2(make, scenario, sizes):
+    """Count the features by hand: health (and shield), 4 of place and sight, 3 of type; of oneself the position."""
+    spec = make(scenario).spec
+    assert (spec.obs_size, spec.state_size, spec.n_actions) == sizes
+    assert (spec.name, spec.n_agents, spec.episode_limit) == (f"smacv2/{scenario}", 5, 200)
+
+
+def test_the_scenarios_are_those_of_the_paper():
+    sizes = ("5_vs_5", "10_vs_10", "10_vs_11", "20_vs_20", "20_vs_23")
+    assert set(smacv2_maps()) == {f"{race}_{size}" for race in ("protoss", "terran", "zerg") for size in sizes}
+
+
+def test_what_the_package_is_told_of_a_scenario():
+    """Compare with ``sc2_gen_zerg.yaml`` of the package, less its defaults and ``prob_obs_enemy``."""
+    assert smacv2._arguments("zerg", 20, 23) == {
+        "map_name": "10gen_zerg",
+        "obs_own_pos": True,
+        "use_unit_ranges": True,
+        "capability_config": {
+            "n_units": 20,
+            "n_enemies": 23,
+            "team_gen": {
+                "dist_type": "weighted_teams",
+                "unit_types": ["zergling", "baneling", "hydralisk"],
+                "weights": [0.45, 0.1, 0.45],
+                "exception_unit_types": ["baneling"],
+                "observe": True,
+            },
+            "start_positions": {"dist_type": "surrounded_and_reflect", "p": 0.5, "map_x": 32, "map_y": 32},
+        },
+    }
+
+
+@pytest.mark.parametrize("scenario", smacv2_maps())
+def test_the_sizes_of_the_teams_are_in_the_name(make, happened, scenario):
+    env = make(scenario)
+    env.reset()
+    race, n, _, m = scenario.split("_")
+    teams = next(e for e in happened() if e.startswith("teams ")).split()[1:]
+    assert (env.spec.n_agents, len(teams), env.spec.n_actions) == (int(n), int(n) + int(m), 6 + int(m))
+    assert set(teams) <= set(stand_in.KINDS[race])
+    assert env.spec.episode_limit == 200
+
+
+def test_a_second_game_gets_a_config_of_its_own(make, happened):
+    """The stand-in refuses a config that a game has written into, and a reset midway takes a new game."""
+    env = make("protoss_5_vs_5")
+    env.step(stop(env.reset()))
+    env.reset()
+    assert happened().count("build") == 2
+
+
+def test_a_later_battle_keeps_the_scale_of_the_first(make, happened):
+    env = make("zerg_10_vs_10")
+    for _ in range(3):
+        play(env, stop)
+    assert len({e for e in happened() if e.startswith("episode")}) == 1
+    assert (happened().count("launch"), happened().count("reset")) == (1, 3)
+    assert len({e for e in happened() if e.startswith("teams")}) > 1  # alike by chance once in millions of runs
+
+
+def test_an_unknown_scenario_names_its_neighbours_without_smacv2(monkeypatch):
+    monkeypatch.setattr(starcraft2, "load_starcraft2_env", lambda _: pytest.fail("too early"))
+    with pytest.raises(ValueError, match="SMACv2 has no map 'terran_5_vs_6'.*terran_5_vs_5"):
+        make_smacv2("terran_5_vs_6")
+
+
+def test_no_smacv2(tmp_path, monkeypatch):
+    fake_package(tmp_path, monkeypatch, {"smacv2/readme.txt": ""})  # a folder of that name is no package
+    with pytest.raises(StarCraftUnavailable) as caught:
+        make_smacv2("terran_5_vs_5")
+    assert str(caught.value) == f"smacv2 is not installed: run `{smacv2.INSTALL_SMACV2}`."
+
+
+@pytest.mark.parametrize(
+    ("failure", "instruction"),
+    [
+        ("TypeError('Descriptors cannot be created directly.')", r"too new for smacv2: run .*protobuf<3\.21"),
+        ("ModuleNotFoundError('No module named pysc2', name='pysc2')", r"pysc2\): install it again .*smacv2\.git"),
+    ],
+)
+def test_an_import_of_smacv2_that_fails_is_one_sentence(tmp_path, monkeypatch, failure, instruction):
+    fake_package(tmp_path, monkeypatch, {"smacv2/__init__.py": "", "smacv2/env/__init__.py": f"raise {failure}"})
+    with pytest.raises(StarCraftUnavailable, match=instruction):
+        make_smacv2("terran_5_vs_5")
+
+
+@pytest.mark.parametrize(
+    ("failure", "instruction"),
+    [
+        ("no folder", "set SC2PATH"),
+        ("no map", r"map 10gen_terran is not in .*oxwhirl/smacv2/releases, into .*SMAC_Maps\.$"),
+        ("both packages", "restart Python"),
+    ],
+)
+def test_a_launch_failure_of_smacv2_names_its_own_maps(make, failure, instruction):
+    env = make("terran_5_vs_5", launch_failure=failure)
+    with pytest.raises(StarCraftUnavailable, match=instruction):
+        env.reset()
+
+
+def test_the_readme_installs_the_same_smacv2():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert smacv2.INSTALL_SMACV2.removeprefix("pip ") in readme
+
+
+@pytest.mark.parametrize(("asked", "played"), [([], "smac/3m"), (["smacv2/terran_5_vs_5"], "smacv2/terran_5_vs_5")])
+def test_the_doctor_plays_what_it_is_asked_to(install, capsys, asked, played):
+    install()
+    assert main(["doctor", "--starcraft", *asked]) == 0
+    assert capsys.readouterr().out == f"StarCraft II plays {played} as the library expects.\n"
+
+
+def test_smacv2_is_trained_as_smac_is():
+    assert train_settings("smacv2/zerg_5_vs_5") == train_settings("smac/3m") != train_settings("smax/3m")
+    assert default_steps("smacv2/zerg_5_vs_5") == default_steps("smac/3m") != default_steps("smax/3m")
