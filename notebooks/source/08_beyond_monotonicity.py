@@ -68,7 +68,8 @@ for step, (name, game) in enumerate(standing.items()):
 # %% [markdown]
 # On the top rung stands *any* table. Chapter 06 has shown that being there is not enough: a mixer with free
 # signs fits QTRAN's game, and its agents no longer find the best cell. What we want is a table of any form
-# **together with utilities whose greedy choice is its best cell**: IGM, and no more than IGM.
+# **together with utilities whose greedy choice is its best cell**: IGM, and no more than IGM. (Where several
+# cells are best, the choice may be any of them.)
 #
 # **Predict.** Is there a table with no such utilities? `True` or `False`.
 
@@ -92,22 +93,24 @@ reveal(
 )
 
 # %% [markdown]
-# **Explain.** In a one-step game IGM excludes nothing. QTRAN's game, XOR, climbing: for each there are utilities
-# that point at a best cell. A class that holds every table with such utilities is called **IGM-complete**. The
-# monotone class is not, so what it misses is a price of the *class*, not of acting alone.
+# **Explain.** In a one-step game IGM excludes nothing. QTRAN's game, XOR, climbing: for each there are
+# utilities that point at a best cell. A class that holds every table with such utilities is called
+# **IGM-complete**. The monotone class is not, so what it misses is a price of the *class*, not of acting alone.
 #
-# (A unit that does not see the state is another matter: it has the same utilities in all states that look alike.)
+# (A unit that does not see the state is another matter: it has the same utilities in all states that look
+# alike.)
 #
 # ## 2. First way: neglect what promises nothing
 #
-# Keep QMIX, and change the loss. A joint action that pays *less* than $Q_{tot}$ says need not be fitted well, as
-# long as the good ones are. **Weighted QMIX** multiplies the squared errors by
+# Keep QMIX, and change the loss. A joint action that pays *less* than $Q_{tot}$ says need not be fitted well,
+# as long as the good ones are. **Weighted QMIX** multiplies the squared errors by
 #
 # $$w = 1 \text{ where } Q_{tot} < y,\ \alpha \text{ elsewhere (optimistic, OW)}\qquad
 # w = 1 \text{ at the best joint action},\ \alpha \text{ elsewhere (central, CW)}$$
 #
-# with $\alpha \le 1$. Who knows the target $y$ and the best joint action? A second, unrestricted network, learnt
-# beside it. Here we have the table itself.
+# with $\alpha \le 1$. The class stays the monotone one; what changes is which of its tables is the best fit.
+# Who knows the target $y$ and the best joint action? A second, unrestricted network, learnt beside it. Here we
+# have the table itself.
 #
 # **Exercise 1.** Write `optimistic_weight` for arrays.
 
@@ -169,7 +172,7 @@ my_earnings = ...
 
 # %%
 fit = central_fit(climbing, 0.1)
-_ = plot_fits(climbing.payoff, {"CW, α = 0.1": fit.values.round(3)}, greedy={"CW, α = 0.1": fit.greedy})
+_ = plot_fits(climbing.payoff, {"CW, α = 0.1": fit.values.round(3) + 0.0}, greedy={"CW, α = 0.1": fit.greedy})
 print("greedy:", fit.greedy)
 reveal(my_earnings, climbing.payoff[fit.greedy[0]], "(a, a) ties with three others, and c is never worse than a.")
 
@@ -328,7 +331,8 @@ reveal(my_w, round(w.max()), "The nearer the tie, the larger w.")
 # QTRAN's game as the library trains it: full exploration, the actions shuffled (so that nobody profits from a
 # being the first), two seeds for each method.
 #
-# **Predict.** How many of these five earn 8 in *both* runs: `qmix`, `ow_qmix`, `qtran_base`, `qplex`, `qfix_sum`?
+# **Predict.** How many of these five earn 8 in *both* runs: `qmix`, `ow_qmix`, `qtran_base`, `qplex`,
+# `qfix_sum`?
 
 # %%
 my_number = ...
@@ -377,8 +381,8 @@ reveal(my_number, both, "To hold the table is one thing, to find it in every run
 #
 # ## 6. More expressive, and worse
 #
-# So far the cells were known. A team knows them from *plays*, and plays are noisy. A class that holds every table
-# also holds every accident of the data.
+# So far the cells were known. A team knows them from *plays*, and plays are noisy. A class that holds every
+# table also holds every accident of the data.
 #
 # Two games of about the same size: a sum of six actions each, and QTRAN's, divided by 4. Every cell is seen a
 # few times, with noise of standard deviation 1. One team fits a sum. The other has a class that holds every
@@ -525,8 +529,8 @@ print("runs in which the shield's utility is higher for blocking than for hiding
 #
 # ## Three things people believe
 #
-# - *"Sacrifice violates monotonicity."* A sacrifice that is never worse than living, whatever the partner does,
-#   is monotone. A *wasted* one that costs the team is not.
+# - *"Sacrifice violates monotonicity."* A sacrifice that is never worse for the team than living, whatever the
+#   partner does, breaks nothing. One that costs the team when it is in vain does.
 # - *"Weighting guarantees the greedy action."* It guarantees, for small α, a place in the argmax. On climbing
 #   the agents play (c, c) all the same, and with α too small (3, 0; 0, 4) goes from right to 0.
 # - *"More expressive is always better."* Not with few plays, where the game is simple; and not where learning
@@ -535,8 +539,9 @@ print("runs in which the shield's utility is higher for blocking than for hiding
 # ## What to remember
 #
 # - In one step IGM excludes no table: there are always utilities that point at a best cell.
-# - Three ways up: weigh the errors (WQMIX), two conditions on a free joint value (QTRAN), a correction that is
-#   0 at the agents' choice (QPLEX, QFIX). The last is IGM-complete by construction.
+# - Three ways up: weigh the errors (WQMIX, which stays monotone and fits another table), two conditions on a
+#   free joint value (QTRAN), a correction that is 0 at the agents' choice (QPLEX, QFIX). The last two reach
+#   every table with one best cell, and so can QTRAN's conditions be met on it.
 # - "In the argmax" and "what the agents play" differ where there are ties.
 # - The price: more networks, weights that explode near a tie, inequalities that say little, and more data.
 #
