@@ -61,6 +61,8 @@ _ = explorer.figure()
 #   same cell?
 # - [06 Inside the mixer](06_inside_the_mixer.ipynb): how does a network stay monotone, and what does it lose?
 # - [07 The two-step game](07_two_step_game.ipynb): does it matter over time?
+# - [08 Beyond monotonicity; sacrifice](08_beyond_monotonicity.ipynb): how do we climb the last rung, and what does
+#   it cost?
 # - [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb): what changes when the table is gone?
 # - [10 Deep independent learners](10_deep_independent_learners.ipynb): can a network be optimistic?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?

@@ -325,7 +325,8 @@ check_trap(trap)
 # - VDN: 6.93 against 6.435, return 7. QMIX: 6.93 against 7.92, return 8. IQL sees averages, and returns 7.
 # - To know which part of a method does the work, take one part away at a time.
 #
-# **The next question.** QMIX's class was large enough here. What if the game is not even monotone? → chapter 08
+# **The next question.** QMIX's class was large enough here. What if the game is not even monotone? → [08 Beyond
+# monotonicity; sacrifice](08_beyond_monotonicity.ipynb)
 #
 # ## Sources
 #
