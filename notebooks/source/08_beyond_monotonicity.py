@@ -540,8 +540,8 @@ print("runs in which the shield's utility is higher for blocking than for hiding
 #
 # - In one step IGM excludes no table: there are always utilities that point at a best cell.
 # - Three ways up: weigh the errors (WQMIX, which stays monotone and fits another table), two conditions on a
-#   free joint value (QTRAN), a correction that is 0 at the agents' choice (QPLEX, QFIX). The last two reach
-#   every table with one best cell, and so can QTRAN's conditions be met on it.
+#   free joint value (QTRAN), a correction that is 0 at the agents' choice (QPLEX, QFIX). QPLEX and
+#   QFIX reach every table with one best cell; QTRAN's conditions can be met on each of these too.
 # - "In the argmax" and "what the agents play" differ where there are ties.
 # - The price: more networks, weights that explode near a tie, inequalities that say little, and more data.
 #
