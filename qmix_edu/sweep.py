@@ -119,7 +119,8 @@ class Sweep:
                 y = [line[results.measure] or 0.0 for line in lines]
                 curves.setdefault(run.settings.algorithm, []).append((x, y))
         figure = Figure(layout="constrained")
-        plot_learning_curves(curves, ylabel=f"{_MEASURES[results.measure]} on {results.env}", ax=figure.subplots())
+        ylabel = f"{_MEASURES[results.measure].removeprefix('final ')} on {results.env}"
+        plot_learning_curves(curves, ylabel=ylabel, ax=figure.subplots())
         figure.savefig(self.folder / "curves.png", dpi=100)
 
 
