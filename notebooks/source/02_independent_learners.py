@@ -220,8 +220,8 @@ reveal(my_winner, winners[0], "IQL still averages over its partner, and the two 
 # noise everywhere all three lose. Only the joint table does not care.
 #
 # Watch it happen, in the game where every cell is random. Move the time with the arrow keys, or press play; look at
-# all runs, then at single ones; compare the learners. In the explorer's last picture the share of runs at the
-# optimum *rises and falls again* for the hysteretic learner: which of its values overtakes row a?
+# all runs, then at single ones; compare the learners. Choose the hysteretic one: which of its values leads from early
+# on, and where do the teams gather as exploration falls?
 
 # %%
 learners = {"IQL": IndependentQ(), "hysteretic": HystereticQ(), "distributed, lock": LockedDistributedQ()}
