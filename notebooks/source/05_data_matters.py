@@ -216,8 +216,26 @@ reveal(
 # becomes stable too, but the team *is* at (c, c), its data speak of (c, c), and it stays. Later (c, c) lets
 # go: to (b, c), then to (b, b). The optimum is stable, and never reached.
 #
-# The lower picture says the same of the best monotone fit, with later dates. So a new factorisation does not
-# by itself free a team from its own data.
+# The lower picture is that of the best monotone fit. It holds (c, c) longer, to about ε = 0.08. Below that the best
+# cell is the *only* one that confirms itself. Does a team that comes from (c, c) now go there?
+
+
+# %%
+def follow(fit, joint, epsilon, rounds=6):
+    """Fit the data around a joint action, move to the greedy one, and again."""
+    path = [joint]
+    for _ in range(rounds):
+        greedy = fit(climbing, weights=Sampling.epsilon_greedy(climbing.n_actions, path[-1], epsilon)).greedy
+        path.append(path[-1] if path[-1] in greedy else greedy[0])
+    return " → ".join(f"({names[i]}, {names[j]})" for i, j in path)
+
+
+print("sum:     ", follow(additive_fit, (2, 2), 0.05))
+print("monotone:", follow(monotone_fit, (2, 2), 0.05))
+
+# %% [markdown]
+# No: it goes back and forth between (c, c) and (b, c), each time led on by the data of where it just was. A new
+# factorisation does not by itself free a team from its own data.
 #
 # **Exercise 4.** Write `game_that_lets_go(epsilon)`: a 2×2 table with one best cell, (a, a), that confirms
 # itself (for VDN) below this ε and does not above it. `epsilon` is between 0.1 and 0.9.
