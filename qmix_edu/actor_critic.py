@@ -26,7 +26,7 @@ def policy(
 ) -> Float[Tensor, "*b n a"]:
     """``pi = (1 - epsilon) softmax(logits) + epsilon / |A|`` over the available actions A; 0 elsewhere.
 
-    Source: Foerster et al. (AAAI 2018), section "Experimental setup".
+    Source: Foerster et al. (AAAI 2018).
     """
     available = avail_actions.float()
     lowest = torch.finfo(logits.dtype).min  # not -inf: padding may have no available action at all
@@ -40,7 +40,7 @@ def counterfactual_advantage(q: Float[Tensor, "*b n a"], pi: Float[Tensor, "*b n
     The baseline depends on the others' actions and not on the own one, so ``sum_u pi A = 0``: it changes the variance
     of the policy gradient, and not its mean.
 
-    Source: Foerster et al. (AAAI 2018), equation 4.
+    Source: Foerster et al. (AAAI 2018).
     """
     return q - (pi * q).sum(dim=-1, keepdim=True)
 
@@ -51,7 +51,7 @@ class CounterfactualCritic(nn.Module):
     It reads the state, the agent's observation and identity, everybody's last action, and the *others'* actions of now;
     the agent's own action of now is no input.
 
-    Source: Foerster et al. (AAAI 2018), figure 1 (c).
+    Source: Foerster et al. (AAAI 2018).
     """
 
     def __init__(self, spec: EnvSpec, hidden_size: int = 64):

@@ -39,7 +39,7 @@ class QPLEX(nn.Module):
     ``lambda_a``, so that the utilities learn as in VDN-S and the weights take up the rest:
     ``Q_tot = sum_a Q_a + sum_a (lambda_a - 1) sg(A_a)``.
 
-    Source: Wang et al. (2021), "QPLEX: Duplex Dueling Multi-Agent Q-Learning", section 3; where the gradient stops, and
+    Source: Wang et al. (2021), "QPLEX: Duplex Dueling Multi-Agent Q-Learning"; where the gradient stops, and
     the heads: the authors' code.
     Differs from: the paper's transformation ``w_a Q_a + b_a`` by histories. As in the authors' code it sees the state
     alone; w_a, an option there, is left out: free utilities need none, and with it the QTRAN game is rarely solved.

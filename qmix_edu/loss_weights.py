@@ -40,7 +40,7 @@ def equal(errors: Errors) -> Float[Tensor, "b t m"]:
 def optimistic(alpha: float) -> LossWeight:
     """``w = 1`` where the target is above the value, and alpha elsewhere.
 
-    Source: Rashid et al. (2020), "Weighted QMIX", equation 6 (OW).
+    Source: Rashid et al. (2020), "Weighted QMIX" (OW).
     """
 
     def weights(errors: Errors) -> Float[Tensor, "b t m"]:

@@ -19,7 +19,7 @@ class JointValue(nn.Module):
 
     It is a factorisation that asks nothing of the utilities.
 
-    Source: Son et al. (2019), section 4 (sums of encodings).
+    Source: Son et al. (2019) (sums of encodings).
     Differs from: the paper, where the encodings are made from hidden features that the agents' networks share with
     Q_jt; here the state stands for what is to be known, as in PyMARL's architecture ``coma_critic``.
     """
@@ -63,7 +63,7 @@ class QTRAN(Learner):
 
     When both vanish, the greedy actions are Q_jt's best: ``Q_jt(u) - V_jt <= Q'_jt(u) <= Q'_jt(u*) = Q_jt(u*) - V_jt``.
 
-    Source: Son et al. (2019), "QTRAN", equations 4 to 8; ``w_nopt = 0.1``: PyMARL's ``nopt_min_loss``.
+    Source: Son et al. (2019), "QTRAN"; ``w_nopt = 0.1``: PyMARL's ``nopt_min_loss``.
     Differs from: PyMARL, which uses RMSprop and one-step targets; here Adam and TD(lambda).
     """
 
@@ -132,7 +132,7 @@ class QTRANAlt(QTRAN):
     Whatever the others do, some action of each agent must bring the sum down to the joint value; that is more to learn
     from than an inequality that most actions meet anyway.
 
-    Source: Son et al. (2019), equation 9; the weight 1 and the mean over the agents: the authors' code.
+    Source: Son et al. (2019); the weight 1 and the mean over the agents: the authors' code.
     Differs from: the paper's counterfactual joint network; here Q_jt itself is evaluated at every action of each agent.
     """
 

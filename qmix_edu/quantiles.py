@@ -55,7 +55,7 @@ def quantile_huber(
 ) -> Float[Tensor, "*b"]:
     """``sum_i mean_j |tau_i - [delta_ij < 0]| H(delta_ij) / kappa`` with ``delta_ij = y_j - theta_i``, H Huber's loss.
 
-    Source: Dabney et al. (2018), equation 10.
+    Source: Dabney et al. (2018).
     """
     k = quantiles.shape[-1]
     tau = (torch.arange(k) + 0.5) / k

@@ -27,7 +27,7 @@ class CentralErrors(Errors):
 def central(alpha: float) -> Callable[[CentralErrors], Tensor]:
     """CW: ``w = 1`` where u is greedy or ``y > Q*(s, greedy)``, and alpha elsewhere.
 
-    Source: Rashid et al. (2020), equation 7, in its practical form: the maximum over u is taken at the greedy action.
+    Source: Rashid et al. (2020), in its practical form: the maximum over u is taken at the greedy action.
     """
 
     def weights(errors: CentralErrors) -> Float[Tensor, "b t 1"]:
@@ -46,7 +46,7 @@ class WeightedQMIX(Learner):
     ``loss = w (y - Q_tot)^2 + (y - Q*)^2``. Q* has agents of its own, of the same kind, and a mixer without constraint.
     Only QMIX's agents act.
 
-    Source: Rashid et al. (2020), "Weighted QMIX", section 6.
+    Source: Rashid et al. (2020), "Weighted QMIX".
     Differs from: the authors' code, which uses RMSprop and one-step targets; here Adam and TD(lambda).
     """
 
