@@ -184,7 +184,7 @@ def _ordered_fit(payoff: MatrixGame | ArrayLike, weights: ArrayLike | None, kind
         bound = chain_bound(flat, mass)
     if bound < loss - TIE:  # orders are left
         loss, tables = _search_locally(flat, mass, kind, loss, tables)
-    solutions = [centre + span * _rounded(fitted).reshape(table.shape) for fitted in _distinct(tables)]
+    solutions = [centre + span * _rounded(fitted).reshape(table.shape) for fitted in distinct(tables)]
     return _fit(loss * span * span, (loss if bound >= loss - TIE else bound) * span * span, solutions, span)
 
 
@@ -309,7 +309,8 @@ def _keep_best(best: float, found: list[Array], losses: Array, tables: Array) ->
     return best, found + [table for loss, table in zip(losses, tables, strict=True) if loss <= best + TIE]
 
 
-def _distinct(tables: list[Array]) -> list[Array]:
+def distinct(tables: list[Array]) -> list[Array]:
+    """Tables without repetition, in a fixed order."""
     kept: list[Array] = []
     for table in tables:
         if not any(np.abs(table - other).max() <= SAME for other in kept):

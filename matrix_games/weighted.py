@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import permutations, product
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -19,15 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from matrix_games.cones import upper_sets
 from matrix_games.deciding import dominant, is_monotone
-from matrix_games.factorisation import Fit, checked_weights, monotone_fit
+from matrix_games.factorisation import Fit, checked_weights, distinct, monotone_fit
 from matrix_games.games import Array, MatrixGame, slack, table_of
-from matrix_games.orders import SAME
+from matrix_games.orders import SAME, TIE, all_orders
 from matrix_games.sampling import Sampling
 
 Standing = Literal["greedy", "tied", "lost"]
 
 _LEAST = 1e-6  # alpha
-_TIE = 1e-11  # losses that differ by less, in units of alpha times the squared payoff range, are equal
 _BATCH = 256  # orders solved together
 _EXACT_UP_TO = {2: 5, 3: 3, 4: 2}  # number of agents -> largest number of actions
 
@@ -263,8 +262,8 @@ def _loss(values: Array, weight: Array, alpha: float, fitted: Array) -> Array:
 
 def _search(values: Array, weight: Array, alpha: float) -> tuple[float, list[Array]]:
     """The least loss over every tuple of orders, and every table that has it."""
-    shape, tie = values.shape, _TIE * alpha
-    choices = [np.array(list(permutations(range(size))), dtype=np.intp) for size in shape]
+    shape, tie = values.shape, TIE * alpha
+    choices = [all_orders(size) for size in shape]
     bounds = [_chain_losses(values, weight, alpha, agent, orders) for agent, orders in enumerate(choices)]
     bound = np.array([max(each, default=0.0) for each in product(*bounds)])
     queue = np.argsort(bound, kind="stable")
@@ -283,7 +282,7 @@ def _search(values: Array, weight: Array, alpha: float) -> tuple[float, list[Arr
         best = min(losses)
         kept = [k for k, loss in enumerate(losses) if loss <= best + tie]
         losses, tables = [losses[k] for k in kept], [tables[k] for k in kept]
-    return best, _distinct(tables)
+    return best, distinct(tables)
 
 
 def _placed(row: Array, place: NDArray[np.intp], shape: tuple[int, ...]) -> Array:
@@ -299,14 +298,6 @@ def _chain_losses(values: Array, weight: Array, alpha: float, agent: int, orders
     mass = np.moveaxis(weight, agent, -1).reshape(-1, size)[:, orders].reshape(-1, size)
     fitted = isotonic_expectile(chains, mass, alpha, (size,))
     return _loss(chains, mass, alpha, fitted).reshape(-1, len(orders)).sum(axis=0)
-
-
-def _distinct(tables: list[Array]) -> list[Array]:
-    kept: list[Array] = []
-    for table in tables:
-        if not any(np.abs(table - other).max() <= SAME for other in kept):
-            kept.append(table)
-    return sorted(kept, key=lambda table: tuple(np.round(table.ravel(), 6)), reverse=True)
 
 
 # --- checks ---------------------------------------------------------------------------------------

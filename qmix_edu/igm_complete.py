@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from qmix_edu.mixers import two_layers
 from qmix_edu.td import chosen_utilities, greedy_actions
 
 
@@ -24,10 +25,6 @@ def _state_and_actions(
     state: Float[Tensor, "*b s"], actions: Int[Tensor, "*b n"], n_actions: int
 ) -> Float[Tensor, "*b f"]:
     return torch.cat([state, F.one_hot(actions, n_actions).flatten(-2)], dim=-1)
-
-
-def _network(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 class QPLEX(nn.Module):
@@ -50,10 +47,10 @@ class QPLEX(nn.Module):
     def __init__(self, n_agents: int, n_actions: int, state_size: int, heads: int = 10, hidden: int = 64):
         super().__init__()
         self.n_actions, self.per_head = n_actions, (heads, n_agents)
-        self.hyper_b = _network(state_size, hidden, n_agents)
-        self.key = _network(state_size, hidden, heads)
-        self.agent = _network(state_size, hidden, heads * n_agents)
-        self.action = _network(state_size + n_agents * n_actions, hidden, heads * n_agents)
+        self.hyper_b = two_layers(state_size, hidden, n_agents)
+        self.key = two_layers(state_size, hidden, heads)
+        self.agent = two_layers(state_size, hidden, heads * n_agents)
+        self.action = two_layers(state_size + n_agents * n_actions, hidden, heads * n_agents)
 
     def forward(
         self,
@@ -94,8 +91,8 @@ class QFIX(nn.Module):
     def __init__(self, mixer: nn.Module, n_agents: int, n_actions: int, state_size: int, hidden: int = 64):
         super().__init__()
         self.mixer, self.n_actions = mixer, n_actions
-        self.w = _network(state_size + n_agents * n_actions, hidden, 1)
-        self.b = _network(state_size, hidden, 1)
+        self.w = two_layers(state_size + n_agents * n_actions, hidden, 1)
+        self.b = two_layers(state_size, hidden, 1)
 
     def forward(
         self,

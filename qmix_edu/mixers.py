@@ -31,7 +31,7 @@ class VDNSMixer(nn.Module):
 
     def __init__(self, state_size: int, embed: int = 32):
         super().__init__()
-        self.hyper_v = _hypernetwork(state_size, embed, 1)
+        self.hyper_v = two_layers(state_size, embed, 1)
 
     def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
         """Return Q_tot."""
@@ -61,10 +61,10 @@ class QMixer(nn.Module):
         super().__init__()
         self.n_agents, self.embed = n_agents, embed
         self.weight_constraint = weight_constraint
-        self.hyper_w1 = _hypernetwork(state_size, hyper_hidden, n_agents * embed)
+        self.hyper_w1 = two_layers(state_size, hyper_hidden, n_agents * embed)
         self.hyper_b1 = nn.Linear(state_size, embed)
-        self.hyper_w2 = _hypernetwork(state_size, hyper_hidden, embed)
-        self.hyper_v = _hypernetwork(state_size, embed, 1)
+        self.hyper_w2 = two_layers(state_size, hyper_hidden, embed)
+        self.hyper_v = two_layers(state_size, embed, 1)
 
     def raw_parameters(self, state: Float[Tensor, "*b s"]) -> dict[str, Tensor]:
         """Return what the hypernetworks say, before the constraint: w1 [*b n E], b1 [*b E], w2 [*b E], v [*b]."""
@@ -114,8 +114,8 @@ class QMixerLin(nn.Module):
 
     def __init__(self, n_agents: int, state_size: int, embed: int = 32, hyper_hidden: int = 64):
         super().__init__()
-        self.hyper_w = _hypernetwork(state_size, hyper_hidden, n_agents)
-        self.hyper_b = _hypernetwork(state_size, embed, 1)
+        self.hyper_w = two_layers(state_size, hyper_hidden, n_agents)
+        self.hyper_b = two_layers(state_size, embed, 1)
 
     def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
         """Return Q_tot."""
@@ -146,9 +146,9 @@ class UniversalMixer(nn.Module):
     def __init__(self, n_agents: int, state_size: int, groups: int = 6, units: int = 3, hyper_hidden: int = 64):
         super().__init__()
         self.shape = (groups, units, n_agents)
-        self.hyper_w = _hypernetwork(state_size, hyper_hidden, groups * units * n_agents)
-        self.hyper_b = _hypernetwork(state_size, hyper_hidden, groups * (1 + units))
-        self.hyper_v = _hypernetwork(state_size, hyper_hidden, 1)
+        self.hyper_w = two_layers(state_size, hyper_hidden, groups * units * n_agents)
+        self.hyper_b = two_layers(state_size, hyper_hidden, groups * (1 + units))
+        self.hyper_v = two_layers(state_size, hyper_hidden, 1)
 
     def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
         """Return Q_tot."""
@@ -174,7 +174,7 @@ class CentralMixer(nn.Module):
             *(nn.Linear(hidden, hidden), nn.ReLU()),
             nn.Linear(hidden, 1),
         )
-        self.v = _hypernetwork(state_size, hidden, 1)
+        self.v = two_layers(state_size, hidden, 1)
 
     def forward(self, q: Float[Tensor, "*b n"], state: Float[Tensor, "*b s"]) -> Float[Tensor, "*b 1"]:
         """Return Q*."""
@@ -185,8 +185,9 @@ def _identity(weights: Tensor) -> Tensor:
     return weights
 
 
-def _hypernetwork(state_size: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(state_size, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+def two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Linear - ReLU - Linear: the shape of every hypernetwork with a hidden layer."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 class Independent(nn.Module):

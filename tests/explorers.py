@@ -112,8 +112,19 @@ def wait_for_kernel(path: Path, expected: list) -> None:
     seen = None
     while seen != expected and time.monotonic() < deadline:
         time.sleep(0.1)
-        seen = json.loads(path.read_text() or "null") if path.exists() else None
+        try:
+            seen = json.loads(path.read_text())
+        except (OSError, json.JSONDecodeError):  # not written yet, or half
+            continue
     assert seen == expected, f"the kernel saw {seen}, expected {expected}"
+
+
+def slider(page: Page) -> Locator:
+    return root(page).get_by_role("slider")
+
+
+def radio(page: Page, name: str) -> Locator:
+    return root(page).locator(f"input[value='{name}']")
 
 
 # --- payoff tables --------------------------------------------------------------------------------

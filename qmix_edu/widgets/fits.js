@@ -145,7 +145,7 @@ function chainLoss(values, weight, [m1, m2], agent, order) {
   return loss;
 }
 
-// factorisation._distinct
+// factorisation.distinct
 function distinct(tables) {
   const kept = [];
   for (const table of tables) {

@@ -3,8 +3,8 @@
 import statistics
 
 import pytest
-from explorers import WATCH, mount, pixels, press, root, shown, wait_for_kernel
-from playwright.sync_api import Locator, Page
+from explorers import WATCH, mount, pixels, press, radio, root, shown, slider, wait_for_kernel
+from playwright.sync_api import Page
 
 from qmix_edu.widgets import LandscapeExplorer
 
@@ -33,14 +33,6 @@ def assert_equals_python(page: Page, twin: LandscapeExplorer) -> None:
     assert [float(c.removeprefix("★ ")) for c in cells] == pytest.approx(
         [x for row in expected["values"] for x in row], abs=0.00501
     )
-
-
-def slider(page: Page) -> Locator:
-    return root(page).get_by_role("slider")
-
-
-def radio(page: Page, name: str) -> Locator:
-    return root(page).locator(f"input[value={name}]")
 
 
 @pytest.fixture

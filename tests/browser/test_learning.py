@@ -1,14 +1,11 @@
 """The learning explorer in a real browser: what it shows must be what Python computes."""
 
-import json
 import statistics
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from explorers import WATCH, mount, pixels, press, root, shown
-from playwright.sync_api import Locator, Page
+from explorers import WATCH, mount, pixels, press, radio, root, shown, slider, wait_for_kernel
+from playwright.sync_api import Page
 
 from matrix_games import DistributedQ, HystereticQ, IndependentQ, catalogue, play
 from qmix_edu.widgets import LearningExplorer
@@ -112,26 +109,6 @@ def assert_tables_equal_python(page: Page, expected: dict) -> None:
         assert percents == pytest.approx([100 * expected[name][a][b] for name in ("shares", "end")], abs=0.0501)
     total = [sum(float(row[at].removesuffix(" %")) for row in joint) for at in (2, 3)]
     assert total == pytest.approx([100, 100], abs=0.5)  # no cell with a share is missing
-
-
-def slider(page: Page) -> Locator:
-    return root(page).get_by_role("slider")
-
-
-def radio(page: Page, name: str) -> Locator:
-    return root(page).locator(f"input[value='{name}']")
-
-
-def wait_for_kernel(path: Path, expected: list) -> None:
-    deadline = time.monotonic() + 20
-    seen = None
-    while seen != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
-        try:
-            seen = json.loads(path.read_text())
-        except (OSError, json.JSONDecodeError):  # not written yet, or half
-            continue
-    assert seen == expected, f"the kernel saw {seen}, expected {expected}"
 
 
 def test_in_jupyterlab_the_keyboard_chooses_and_the_kernel_follows(notebook: Page, lab, twin):
