@@ -18,9 +18,7 @@ from matrix_games import additive_fit, monotone_fit, supermodular_fit
 from matrix_games.cones import isotonic, supermodular
 from matrix_games.deciding import mean_utilities, means, sum_of
 from qmix_edu.envs.smax import SmaxEnv
-from qmix_edu.exploration import epsilon_greedy
 from qmix_edu.learner import Learner
-from qmix_edu.td import greedy_actions
 from qmix_edu.types import Environment, Observation
 
 RUNGS = ("additive", "supermodular", "monotone")
@@ -131,7 +129,7 @@ def _moments(env: SmaxEnv, learner: Learner, battles: int, copies: int, epsilon:
                 agent_hidden = None if hidden is None else hidden[e]
                 kept[e] = _Moment(clones, clones_see, step, (first, second), last_actions[e], agent_hidden)
         utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
-        last_actions = epsilon_greedy(utilities, seen.avail_actions, epsilon, generator)
+        last_actions = learner.choose(utilities, seen.avail_actions, epsilon, generator)
         transition = env.step(last_actions)
         seen, ended = transition.observation, ended | transition.terminated | transition.truncated
         step += 1
@@ -144,7 +142,7 @@ def _tabulate(moment: _Moment, learner: Learner) -> BattleTable:
     hidden = None if moment.hidden is None else moment.hidden.expand(copies, *moment.hidden.shape)
     utilities, hidden = learner.utilities(moment.seen.obs, last_actions, hidden)
     avail = moment.seen.avail_actions[0]
-    greedy = greedy_actions(utilities, moment.seen.avail_actions)
+    greedy = learner.greedy(utilities, moment.seen.avail_actions)
     one, two = (avail[agent].nonzero().squeeze(-1) for agent in moment.agents)
     pairs = torch.cartesian_prod(one, two)  # [j, 2], the second agent's action running fastest
     k = copies // len(pairs)
@@ -179,7 +177,7 @@ def _play_out(
         playing = playing & ~(transition.terminated | transition.truncated)
         seen = transition.observation
         utilities, hidden = learner.utilities(seen.obs, actions, hidden)
-        actions = greedy_actions(utilities, seen.avail_actions)
+        actions = learner.greedy(utilities, seen.avail_actions)
     return returns
 
 
