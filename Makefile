@@ -11,11 +11,12 @@ BIN := .venv/bin
 FIRST_PAGE := 00_start_here.ipynb
 CODE := qmix_edu matrix_games tools tests
 BENCHMARKS := matrix_game_costs speed
+SWEEP := $(BIN)/qmix-edu sweep --out runs/pretrained
 # JupyterLab refuses to run as root (in a container, say) unless it is told to
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks course picture bench tables lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks course picture pretrained bench tables lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -58,6 +59,13 @@ bench: set-up-dev ## time what must be fast (BENCHMARKS="matrix_game_costs": som
 
 tables: set-up-dev ## make the marked tables of docs/results.md again: much of an hour (TABLES="closed-forms": some)
 	@$(BIN)/python benchmarks/tables.py $(TABLES)
+
+pretrained: set-up-dev ## train the teams and curves of qmix_edu/pretrained again: about three hours on two cores
+	@$(SWEEP)/3m smax/3m --algorithms qmix,vdn,iql --seeds 5 --steps 300000
+	@$(SWEEP)/3m smax/3m --algorithms qmix_ns,qmix_lin,vdn_s,ow_qmix,qplex --seeds 3 --steps 300000
+	@$(SWEEP)/2s3z smax/2s3z --algorithms qmix,vdn,iql --seeds 5 --steps 1100000
+	@$(SWEEP)/3s_vs_5z smax/3s_vs_5z --algorithms qmix,vdn,iql --seeds 5 --steps 2000000
+	@$(BIN)/python tools/pack_pretrained.py runs/pretrained
 
 lock: set-up-dev ## make requirements.lock agree with pyproject.toml (LOCK_ARGS=--upgrade: newest versions)
 	@cp requirements.lock .venv/requirements.lock

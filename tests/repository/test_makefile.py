@@ -29,6 +29,7 @@ def test_make_alone_lists_every_command():
         "notebooks",
         "course",
         "picture",
+        "pretrained",
         "bench",
         "tables",
         "lock",
