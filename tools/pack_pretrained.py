@@ -2,8 +2,8 @@
 
     python tools/pack_pretrained.py runs/pretrained   # folders 3m, 2s3z, 3s_vs_5z, each made by `qmix-edu sweep`
 
-`make pretrained` runs the sweeps first. Of the seeds of an algorithm the one with the median final win rate is taken (of
-an even number, the higher of the two in the middle).
+`make pretrained` runs the sweeps first. Of an algorithm's seeds the one with the median final win rate is taken; of an
+even number, the higher of the two in the middle.
 """
 
 import json

@@ -29,9 +29,9 @@ def test_make_alone_lists_every_command():
         "notebooks",
         "course",
         "picture",
-        "pretrained",
         "bench",
         "tables",
+        "pretrained",
         "lock",
         "clean",
     ]
