@@ -120,16 +120,22 @@ def _train(options: argparse.Namespace) -> int:
     run = _old_run(options) if options.resume else _new_run(options)
     with _stopping_on_interrupt(run.stop):
         lines = run.train()
-        with tqdm(total=run.settings.steps, unit=" steps", unit_scale=True) as bar:
+        with _bar(run.settings.steps) as bar:
             for metrics in lines:
                 bar.update(int(metrics["env_steps"] or 0) - bar.n)
                 shown = {"win rate": metrics.get("win_rate"), "return": metrics.get("mean_return")}
-                bar.set_postfix({k: f"{v:.2f}" for k, v in shown.items() if v is not None} or None)
+                bar.set_postfix({k: f"{v:.2f}" for k, v in shown.items() if v is not None} or None, refresh=False)
     if run.stop_requested and not run.finished:
         print(f"Saved. Go on with: qmix-edu train --resume {run.folder}")
         return INTERRUPTED
     print(f"Done. Look at it with: qmix-edu evaluate {run.folder}")
     return 0
+
+
+def _bar(steps: int, done: int = 0) -> tqdm[NoReturn]:
+    """Return a progress bar of environment steps; where nobody watches (no terminal), a line a minute."""
+    seconds = 0.1 if sys.stderr.isatty() else 60.0
+    return tqdm(total=steps, initial=done, unit=" steps", unit_scale=True, mininterval=seconds, maxinterval=seconds)
 
 
 def _old_run(options: argparse.Namespace) -> Any:
@@ -207,7 +213,7 @@ def _sweep(options: argparse.Namespace) -> int:
         sweep = Sweep(options.out or Path("runs") / f"sweep-{_file_name(options.env)}", settings)
         with (
             _stopping_on_interrupt(sweep.stop),
-            tqdm(total=sweep.steps, initial=sweep.steps_done, unit=" steps", unit_scale=True) as bar,
+            _bar(sweep.steps, sweep.steps_done) as bar,
         ):
             for done in sweep.complete(pool):
                 bar.update(done - bar.n)

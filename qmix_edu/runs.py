@@ -164,7 +164,7 @@ class Run:
         training = self._training = Training(env, learner, self.settings.train, self.settings.seed)
         training.stop_requested = self.stop_requested  # perhaps while the environment was being made
         chunks = _Chunks(self.folder)
-        with self._metrics_path.open("ab", buffering=0) as log:  # with a buffer, closing would fail once more
+        with self.metrics_path.open("ab", buffering=0) as log:  # with a buffer, closing would fail once more
             _claim(log.fileno(), self.folder)
             self._load(training, chunks, log.fileno())
             saved = time.monotonic()
@@ -187,7 +187,7 @@ class Run:
             while line:
                 line = line[log.write(line) :]
         except OSError as error:
-            raise checkpoint.not_written(self._metrics_path, error) from error
+            raise checkpoint.not_written(self.metrics_path, error) from error
 
     def stop(self) -> None:
         """Ask the training to stop and save after the round at hand."""
@@ -228,13 +228,14 @@ class Run:
 
     def logged(self) -> list[Metrics]:
         """Return the lines of metrics.jsonl; one that is being written at this moment is left out."""
-        if not self._metrics_path.exists():
+        if not self.metrics_path.exists():
             return []
-        lines = self._metrics_path.read_text(encoding="utf-8").split("\n")
+        lines = self.metrics_path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
     @property
-    def _metrics_path(self) -> Path:
+    def metrics_path(self) -> Path:
+        """The run's log."""
         return self.folder / "metrics.jsonl"
 
     def _save(self, training: Training, chunks: _Chunks, log_bytes: int) -> None:
