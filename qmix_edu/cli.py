@@ -9,9 +9,8 @@ import json
 import os
 import re
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -116,9 +115,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
+    from qmix_edu.runs import stopping_on_interrupt
+
     torch.set_num_threads(1)  # faster than more for networks of this size
     run = _old_run(options) if options.resume else _new_run(options)
-    with _stopping_on_interrupt(run.stop):
+    with stopping_on_interrupt(run.stop):
         lines = run.train()
         with _bar(run.settings.steps) as bar:
             for metrics in lines:
@@ -197,6 +198,7 @@ def _sweep(options: argparse.Namespace) -> int:
     import torch
 
     from qmix_edu.pools import LocalPool, RayPool
+    from qmix_edu.runs import stopping_on_interrupt
     from qmix_edu.sweep import Sweep
 
     torch.set_num_threads(1)
@@ -212,7 +214,7 @@ def _sweep(options: argparse.Namespace) -> int:
     with contextlib.closing(pool):
         sweep = Sweep(options.out or Path("runs") / f"sweep-{_file_name(options.env)}", settings)
         with (
-            _stopping_on_interrupt(sweep.stop),
+            stopping_on_interrupt(sweep.stop),
             _bar(sweep.steps, sweep.steps_done) as bar,
         ):
             for done in sweep.complete(pool):
@@ -231,21 +233,6 @@ def _sweep(options: argparse.Namespace) -> int:
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
-    """Let Ctrl-C ask for an orderly end; a second one stops at once."""
-
-    def handle(*_: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

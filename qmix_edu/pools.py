@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import socket
@@ -185,13 +186,13 @@ class RayPool:
 
     def __init__(self, address: str):
         try:
-            import ray  # pyright: ignore[reportMissingImports]
+            import ray
         except ImportError as error:
             raise ValueError("Ray is not installed; install it with `pip install qmix_edu[cluster]`.") from error
         self._ray: Any = ray
         try:
             _knock(address)
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"There is no Ray cluster at {address!r}; start one with `ray start --head`, or use `--ray local`."

@@ -15,12 +15,14 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from qmix_edu import agents, checkpoint
 from qmix_edu.algorithms import ALGORITHMS
@@ -189,6 +191,20 @@ class Run:
         except OSError as error:
             raise checkpoint.not_written(self.metrics_path, error) from error
 
+    @property
+    def busy(self) -> bool:
+        """Whether a process trains the run at this moment, as far as this disk knows."""
+        if sys.platform == "win32" or not self.metrics_path.exists():
+            return False
+        with self.metrics_path.open("rb") as log:
+            try:
+                fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+        return False
+
     def stop(self) -> None:
         """Ask the training to stop and save after the round at hand."""
         self.stop_requested = True
@@ -321,6 +337,21 @@ def _claim(log: int, folder: Path) -> None:
         ) from error
     except OSError:
         return  # a disk that knows no such claims
+
+
+@contextlib.contextmanager
+def stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
+    """Let Ctrl-C (in a notebook: an interrupt of the kernel) ask for an orderly end; a second one stops at once."""
+
+    def handle(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _versions() -> dict[str, str]:

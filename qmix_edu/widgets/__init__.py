@@ -4,12 +4,14 @@ from qmix_edu.widgets.ladder import LadderExplorer
 from qmix_edu.widgets.landscape import LandscapeExplorer, mixer_parameters, q_tot_surface
 from qmix_edu.widgets.learning import LearningExplorer
 from qmix_edu.widgets.payoff import PayoffExplorer
+from qmix_edu.widgets.training import TrainingViewer
 
 __all__ = [
     "LadderExplorer",
     "LandscapeExplorer",
     "LearningExplorer",
     "PayoffExplorer",
+    "TrainingViewer",
     "mixer_parameters",
     "q_tot_surface",
 ]
