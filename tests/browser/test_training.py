@@ -74,7 +74,7 @@ viewer
 
 def test_live_in_jupyterlab_and_interrupted(page: Page, lab):
     lab.write("training.ipynb", TRAINS, "viewer.train()", "print('the run is', viewer.log['state'])")
-    lab.run_all(page, "training.ipynb")
+    lab.start_all(page, "training.ipynb")
     root(page).wait_for()
     page.wait_for_function(
         "() => JSON.parse(document.querySelector('.qmix-explorer').dataset.result).done > 200", timeout=30_000
