@@ -53,7 +53,8 @@ class Battle:
     """One battle of ``T`` steps (t) between ``u`` units, allies first; T + 1 moments.
 
     ``targets[t, i]`` is the unit that i is ordered to shoot during step t, and -1 where there is none; ``health`` is
-    the share that is left; ``teams`` is 0 for allies and 1 for enemies.
+    the share that is left; ``cooldown`` counts the seconds until the weapon is ready; ``teams`` is 0 for allies and 1
+    for enemies.
     """
 
     map_name: str
@@ -61,6 +62,7 @@ class Battle:
     reward: Float[np.ndarray, " t"]
     positions: Float[np.ndarray, "t+1 u 2"]
     health: Float[np.ndarray, "t+1 u"]
+    cooldown: Float[np.ndarray, "t+1 u"]
     alive: Bool[np.ndarray, "t+1 u"]
     teams: Int[np.ndarray, " u"]
     types: tuple[str, ...]
