@@ -1,6 +1,5 @@
 """Records say what the learner computed and the simulator did, survive the file, and refuse what is no record."""
 
-import copy
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recorded import HOSTILE, damaged
 
 import qmix_edu
 from qmix_edu import algorithms
@@ -235,57 +235,14 @@ def test_a_file_of_something_else_is_refused(tmp_path, text, message):
         load_record(tmp_path / "nothing.json")
 
 
-GONE = object()
-HOSTILE = [
-    (["version"], 2, "has version 2, and this program reads version 1"),
-    (["version"], GONE, "has version None"),
-    (["n_agents"], GONE, "has no n_agents"),
+SHAPES = [
     (["n_agents"], 2, r"avail_actions has shape \[\d+, 3, 8\], expected numbers of shape \[\d+, 2, 8\]"),
     (["n_agents"], 10**400, "n_agents holds something else than numbers"),
-    (["gamma"], 1.5, "gamma holds a number that is none of the numbers from 0 to 1"),
-    (["mixing"], "magic", "has mixing 'magic', expected one of network, linear"),
-    (["mixing"], ["none"], "has mixing"),
-    (["env"], "x" * 1000, "env is 'xxx.*expected text of 1 to 200 letters"),
-    (["action_names"], [], "has no list action_names"),
-    (["action_names", 0], 7, "An action's name is 7, expected text"),
-    (["episodes"], [], "has no list episodes"),
-    (["episodes", 0], None, "Episode 1 is missing"),
-    (["episodes", 1, "utilities"], GONE, "Episode 2 has no utilities"),
     (["episodes", 0, "utilities", 1], [], "utilities holds something else than numbers"),
-    (["episodes", 0, "utilities", 1, 0, 0], "7", "utilities holds something else than numbers"),
-    (["episodes", 0, "utilities", 1, 0, 0], float("nan"), "utilities holds a number that is not finite"),
-    (["episodes", 0, "q_tot", 1], float("inf"), "q_tot holds a number that is not finite"),
-    (["episodes", 0, "q_tot"], None, "Episode 1 has no q_tot"),
-    (["episodes", 0, "weights"], GONE, "Episode 1 has no weights"),
-    (["episodes", 0, "reward"], [], "has no list reward"),
-    (["episodes", 0, "actions", 0, 0], 8, "actions holds a number that is none of the whole numbers from 0 to 7"),
-    (["episodes", 0, "actions", 0, 0], 0.5, "none of the whole numbers from 0 to 7"),
-    (["episodes", 0, "actions", 0, 0], 5, "actions holds an action that is not available"),  # nobody is in range
-    (["episodes", 0, "avail_actions", 0, 0, 0], 2, "none of the whole numbers from 0 to 1"),
-    (["episodes", 0, "mixer"], None, "Episode 1: mixer is missing"),
-    (["episodes", 0, "mixer", "w1"], GONE, "mixer has no w1"),
-    (["episodes", 0, "mixer", "b1", 0], [], r"mixer: w1 has shape .*, expected numbers of shape \[\d+, 3, 0\]"),
-    (["episodes", 0, "units", "types", 0], "<script>alert(1)</script>", "has a type that is none of marine"),
-    (["episodes", 0, "units", "teams"], [1, 1, 1, 0, 0, 0], "teams are not the 3 agents first"),
-    (["episodes", 0, "units", "targets", 0, 0], 6, "targets holds a number that is none of the whole numbers"),
-    (["episodes", 0, "units", "positions"], GONE, "Episode 1: units has no positions"),
-    (["episodes", 0, "units"], 5, "Episode 1: units is missing or has no parts"),
 ]
 
 
-def damaged(content: dict, place: list, value) -> dict:
-    content = copy.deepcopy(content)
-    part = content
-    for key in place[:-1]:
-        part = part[key]
-    if value is GONE:
-        del part[place[-1]]
-    else:
-        part[place[-1]] = value
-    return content
-
-
-@pytest.mark.parametrize(("place", "value", "message"), HOSTILE, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(("place", "value", "message"), [*HOSTILE, *SHAPES], ids=lambda x: str(x)[:40])
 def test_a_damaged_record_is_refused_in_one_sentence(content, place, value, message):
     with pytest.raises(RecordError, match=message) as refused:
         Record.from_json(damaged(content, place, value))
