@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 UNIT_TYPES = ("marine", "marauder", "stalker", "zealot", "zergling", "hydralisk")
@@ -53,7 +54,8 @@ class Battle:
     """One battle of ``T`` steps (t) between ``u`` units, allies first; T + 1 moments.
 
     ``targets[t, i]`` is the unit that i is ordered to shoot during step t, and -1 where there is none; ``health`` is
-    the share that is left; ``teams`` is 0 for allies and 1 for enemies.
+    the share that is left; ``cooldown`` counts the seconds until the weapon is ready; ``teams`` is 0 for allies and 1
+    for enemies.
     """
 
     map_name: str
@@ -61,6 +63,7 @@ class Battle:
     reward: Float[np.ndarray, " t"]
     positions: Float[np.ndarray, "t+1 u 2"]
     health: Float[np.ndarray, "t+1 u"]
+    cooldown: Float[np.ndarray, "t+1 u"]
     alive: Bool[np.ndarray, "t+1 u"]
     teams: Int[np.ndarray, " u"]
     types: tuple[str, ...]
@@ -156,6 +159,55 @@ def battle_player(battle: Battle) -> str:
     told = f"Animation of a battle on {battle.map_name}: {battle.outcome} after {battle.steps} steps; "
     told += f"{allies} allies and {enemies} enemies live."
     return player.replace("<img ", f'<img alt="{told}" ', 1)
+
+
+def plot_utilities(
+    utilities: Float[np.ndarray, "n a"],
+    avail_actions: Bool[np.ndarray, "n a"],
+    actions: Int[np.ndarray, " n"],
+    greedy: Int[np.ndarray, " n"],
+    action_names: Sequence[str],
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what every agent thinks of its actions at one moment; unavailable ones are hatched.
+
+    A star marks each agent's best available action, a frame the chosen one.
+    """
+    ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+    n, a = utilities.shape
+    ax.set_facecolor("lightgrey")
+    ax.add_patch(Rectangle((-0.5, -0.5), a, n, facecolor="lightgrey", edgecolor="grey", hatch="///", zorder=0))
+    image = ax.imshow(np.ma.array(utilities, mask=~avail_actions), cmap="cividis", aspect="auto", zorder=1)
+    for agent in range(n):
+        ax.plot(greedy[agent], agent, "*", color="white", markeredgecolor="black", markersize=11)
+        for colour, width in (("black", 3.5), ("white", 1.5)):
+            corner = (actions[agent] - 0.45, agent - 0.42)
+            ax.add_patch(Rectangle(corner, 0.9, 0.84, fill=False, edgecolor=colour, linewidth=width, zorder=3))
+    ax.set_xticks(range(a), list(action_names), rotation=90, fontsize=7)
+    ax.set_yticks(range(n), [str(agent + 1) for agent in range(n)])
+    ax.set(ylabel="agent", title="star: best action; frame: chosen")
+    ax.figure.colorbar(image, ax=ax, label="utility")
+    return ax
+
+
+def plot_values_over_time(
+    q_tot: Float[np.ndarray, " t"] | None,
+    returns_to_come: Float[np.ndarray, " t"],
+    time: float | int | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw Q_tot and the return still to come at every step of an episode, and a line at ``time``."""
+    ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+    if q_tot is not None:
+        ax.plot(q_tot, color=_COLOURS[0], linestyle=_DASHES[0], label="$Q_{tot}$")
+    ax.plot(returns_to_come, color=_COLOURS[1], linestyle="--", label="return still to come")
+    if time is not None:
+        ax.axvline(time, color="black", linestyle=":", linewidth=1)
+    ax.set(xlabel="step", ylabel="value, in units of the reward")
+    ax.legend(fontsize=8)
+    return ax
 
 
 def plot_win_curves(curves: Mapping[str, Sequence[tuple[int, float, float, float]]], *, ax: Axes | None = None) -> Axes:

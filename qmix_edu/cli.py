@@ -1,4 +1,4 @@
-"""The command line: ``qmix-edu train | sweep | evaluate | inspect | envs | doctor``."""
+"""The command line: ``qmix-edu train | sweep | evaluate | inspect | record | envs | doctor``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class _OneLineParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(prog="qmix-edu", description="Train and look at cooperative agents.")
-    commands = parser.add_subparsers(required=True, metavar="train | sweep | evaluate | inspect | envs | doctor")
+    commands = parser.add_subparsers(
+        required=True, metavar="train | sweep | evaluate | inspect | record | envs | doctor"
+    )
 
     train = commands.add_parser("train", help="train a team, or go on with a run")
     train.set_defaults(command=_train)
@@ -82,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
         "--battles", metavar="N", type=int, help="instead, play out all joint actions of two units in N battles of SMAX"
     )
     inspect.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    record = commands.add_parser("record", help="record greedy episodes, to be looked at in a notebook")
+    record.set_defaults(command=_record)
+    record.add_argument("run", type=Path, help="folder of a run")
+    record.add_argument("--episodes", type=int, default=4, help="episodes to record (default: 4)")
+    record.add_argument("--seed", type=int, default=1_000_000, help="seed of the battles (default: 1000000)")
+    record.add_argument("--out", type=Path, default=Path("battle.json"), help="file to write (default: battle.json)")
 
     envs = commands.add_parser("envs", help="list the environments")
     envs.set_defaults(command=_envs)
@@ -270,6 +279,23 @@ def _inspect(options: argparse.Namespace) -> int:
         else:
             found = inspection.inspect_battles(env, learner, options.battles)
     print(json.dumps(found.summary()) if options.json else found.text())
+    return 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    import torch
+
+    from qmix_edu.battles import record_episodes
+    from qmix_edu.records import save_record
+    from qmix_edu.runs import Run
+
+    torch.set_num_threads(1)
+    env, learner = Run.open(options.run).load(options.seed)
+    with contextlib.closing(env):
+        record = record_episodes(env, learner, options.episodes)
+    save_record(record, options.out)
+    print(f"Recorded {options.episodes} episodes of {record.algorithm} on {record.env} in {options.out}. Look at them:")
+    print(f"BattleViewer(load_record({str(options.out)!r})), of qmix_edu.widgets and qmix_edu.records, in a notebook.")
     return 0
 
 

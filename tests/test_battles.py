@@ -39,6 +39,7 @@ def small_battle(**changes) -> Battle:
         "reward": np.array([0.0, 2.0]),
         "positions": np.array([[[0, 0], [4, 0]], [[2, 0], [4, 0]], [[2, 0], [4, 0]]], dtype=float),
         "health": np.array([[1, 1], [0.5, 1], [0.25, 0]]),
+        "cooldown": np.zeros((3, 2)),
         "alive": np.array([[True, True], [True, True], [True, False]]),
         "teams": np.array([0, 1]),
         "types": ("marine", "zealot"),

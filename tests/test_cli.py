@@ -14,6 +14,7 @@ import torch
 from qmix_edu import cli, runs
 from qmix_edu.checkpoint import load
 from qmix_edu.cli import main
+from qmix_edu.records import load_record
 
 SMALL = ["--n-envs", "4", "--batch-size", "8", "--buffer-episodes", "24", "--log-interval", "8", "--eval-episodes", "4"]
 
@@ -245,3 +246,23 @@ def test_help_is_short_and_names_the_defaults(capsys):
         main(["train", "--help"])
     assert end.value.code == 0
     assert "--learning-rate FLOAT" in capsys.readouterr().out
+
+
+def test_record_writes_episodes_and_says_how_to_look_at_them(capsys):
+    assert train("--out", "run") == 0
+    capsys.readouterr()
+    assert main(["record", "run", "--episodes", "3", "--out", "seen.json"]) == 0
+    assert "Recorded 3 episodes of qmix on two-step in seen.json." in capsys.readouterr().out
+    first = load_record("seen.json")
+    assert len(first.episodes) == 3 and first.mixing == "network"
+    assert main(["record", "run", "--episodes", "3", "--out", "again.json"]) == 0
+    assert Path("again.json").read_text() == Path("seen.json").read_text()
+    assert "Asked for 0 episodes" in refused_after(capsys, ["record", "run", "--episodes", "0"])
+    assert "could not be written" in refused_after(capsys, ["record", "run", "--out", "nowhere/seen.json"])
+    assert "holds no run" in refused_after(capsys, ["record", "nothing"])
+    assert sorted(path.name for path in Path().iterdir()) == ["again.json", "run", "seen.json"]
+
+
+def refused_after(capsys, arguments) -> str:
+    capsys.readouterr()
+    return refused(capsys, arguments)
