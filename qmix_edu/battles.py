@@ -13,13 +13,16 @@ from qmix_edu.battle_plots import UNIT_TYPES, Battle
 from qmix_edu.envs.smax import SmaxEnv
 from qmix_edu.learner import Learner
 from qmix_edu.rollout import play
+from qmix_edu.scripted import ScriptedTeam
 from qmix_edu.types import Environment
 
 MOVES = 5  # actions that do not shoot: four directions and stop
 _RECORDED = ("unit_positions", "unit_health", "unit_alive", "prev_attack_actions")
 
 
-def record_battles(env: Environment, learner: Learner, *, epsilon: float = 0.0, seed: int = 0) -> list[Battle]:
+def record_battles(
+    env: Environment, learner: Learner | ScriptedTeam, *, epsilon: float = 0.0, seed: int = 0
+) -> list[Battle]:
     """Play one battle in every copy of ``env`` and return them all; greedy play unless ``epsilon`` is above 0.
 
     ``seed`` decides what is explored. The battles themselves follow the environment's own randomness: to let two
