@@ -77,7 +77,8 @@ _ = show(battle=0, step=4, marine=1)
 # are counted from the marine itself, in units of its sight. "order" tells whom a unit was last ordered to shoot, as a
 # share of the greatest action number. The darker a cell the further from 0.
 #
-# Below stands the **mask**. Moves are always open to the living, shots only at an enemy in range. The dead may only stop.
+# Below stands the **mask**. Moves are always open to the living, shots only at an enemy in range. The dead may only
+# stop.
 
 # %%
 _ = show(battle=0, step=0, marine=1)
@@ -94,8 +95,8 @@ _ = show(battle=0, step=8, marine=1)
 # not. Only the mixer gets it, and only in training.
 #
 # **Exercise 1.** Write `seen_out_of_range`: the *set* of enemies (0, 1, 2) that a marine sees and cannot shoot. `obs`
-# holds its 75 numbers: two allies, three enemies, thirteen each, the health first; then itself. `mask` holds eight truth
-# values: five moves, three shots.
+# holds its 75 numbers: two allies, three enemies, thirteen each, the health first; then itself. `mask` holds eight
+# truth values: five moves, three shots.
 
 
 # %% tags=["exercise"]
@@ -117,8 +118,8 @@ check_seen_out_of_range(seen_out_of_range)
 # %% [markdown]
 # ## 2. What a battle pays, and how it ends
 #
-# A step is half a second. The reward is the *team's*: the share of health that the enemies lost in this step, plus 1 for
-# a win. So a return of 2 is the most, and only a win pays more than 1. A marine that died earlier is still paid.
+# A step is half a second. The reward is the *team's*: the share of health that the enemies lost in this step, plus 1
+# for a win. So a return of 2 is the most, and only a win pays more than 1. A marine that died earlier is still paid.
 
 # %%
 returns = batch.returns
@@ -129,17 +130,15 @@ print(f"steps: {batch.lengths.min()} to {batch.lengths.max()}, and the limit is 
 # %% [markdown]
 # A battle ends in one of two ways. When one side is dead it is **terminated**: nothing follows, the value of what
 # follows is 0. After 100 steps it is **truncated**: the clock cuts it, and what would have followed is still worth
-# something, so that the TD target bootstraps (chapter 09). Have we seen the second kind? Two teams, ours, and one whose
-# marines walk west and then up and down without ever fighting. (Touching the map's edge kills, so they stop on the way.)
+# something, so that the TD target bootstraps (chapter 09). Have we
+# seen the second kind? Three times 32 battles: with our team; with one that only stands where it is; and with that one
+# against enemies that never shoot (an option of the simulator, in the environment's name).
 
 
 # %%
-def evade(obs):
-    """West until x is 0.1 of the map, then stop."""
-    utilities = np.zeros((*obs.shape[:-1], 8))
-    far = obs[..., 66] > 0.1  # its own x
-    utilities[..., 3], utilities[..., 4] = far, ~far
-    return utilities
+def stand(obs):
+    """Stop, whatever is seen."""
+    return np.eye(8)[4] * np.ones((*obs.shape[:-1], 1))
 
 
 def endings(env, team):
@@ -149,9 +148,10 @@ def endings(env, team):
 
 
 calm = qmix_edu.make_env("smax/3m:enemy_shoots=false", n_envs=32, seed=0)
-print("ours:                           ", endings(env, team))
-print("evading:                        ", endings(env, ScriptedTeam(env.spec, evade)))
-print("evading enemies that never shoot:", endings(calm, ScriptedTeam(calm.spec, evade)))
+print("ours:                         ", endings(env, team))
+print("standing:                     ", endings(env, ScriptedTeam(env.spec, stand)))
+print("standing, enemies do not shoot:", endings(calm, ScriptedTeam(calm.spec, stand)))
+
 
 # %% [markdown]
 # Enemies seek the fight, so that on `3m` the clock hardly ever decides. A mistake with the flag would not show here;
@@ -165,8 +165,9 @@ print("evading enemies that never shoot:", endings(calm, ScriptedTeam(calm.spec,
 # observations to utilities, each marine on its own.
 #
 # **Exercise 2.** Focus fire: a dead enemy does not shoot back, so shoot the one with the least health first. Write
-# `weakest_first` for *one* marine: from the `health` of the three enemies (0 where it sees none) to eight utilities. With
-# the mask they must have it shoot the weakest enemy in range, and walk east (action 1) where it can shoot nobody.
+# `weakest_first` for *one* marine: from the `health` of the three enemies (0 where it sees none) to eight utilities.
+# With the mask they must have it shoot the weakest enemy in range, and walk east (action 1) where it can shoot
+# nobody.
 
 
 # %% tags=["exercise"]
@@ -190,7 +191,7 @@ check_weakest_first(weakest_first)
 my_rate = ...
 
 # %% [markdown]
-# **Run.** First 32 battles, as SMAC's own evaluations had them, then 512.
+# **Run.** First 32 battles, as many as PyMARL, the first code for QMIX on SMAC, evaluates with, then 512.
 
 # %%
 FEW, MANY = 32, steps(512, fast=64)
@@ -198,13 +199,13 @@ won_of = {n: round(n * evaluate(env, team, n)["win_rate"]) for n in (FEW, MANY)}
 for n, wins in won_of.items():
     low, high = wilson_interval(wins, n)
     print(f"{wins:3} of {n:3}: {wins / n:.2f}, 95 % interval {low:.2f} to {high:.2f}")
-reveal(my_rate, round(won_of[MANY] / MANY, 2), "Does the interval of the 32 battles hold it? It does in 19 of 20 cases.")
+reveal(my_rate, round(won_of[MANY] / MANY, 2), "Does the interval of the 32 battles hold it?")
 
 # %% [markdown]
-# **Explain.** A win rate from n battles has the standard error $\sqrt{p(1-p)/n}$, up to 8.8 percentage points for n = 32
-# and 2.2 for 512. The interval is Wilson's; chapter 12 derives it. So is it the *focus* that wins? Four other
-# rules, each with one thing changed: shoot the closest; shoot anyone; everyone its own number; the strongest first. And
-# the same focus with one more change: *stand and wait* instead of walking east.
+# **Explain.** A win rate from n battles has the standard error $\sqrt{p(1-p)/n}$, up to 8.8 percentage points for n =
+# 32 and 2.2 for 512. The interval is Wilson's; chapter 12 derives it. So is it the *focus* that wins? Four other
+# rules, each with one thing changed: shoot the closest; shoot anyone; everyone its own number; the strongest first.
+# And the same focus with one more change: *stand and wait* instead of walking east.
 #
 # **Predict.** Which of them comes second, behind `weakest`: `"closest"`, `"anyone"`, `"own"`, `"strongest"` or
 # `"wait"`? Or is one of them better?
@@ -247,10 +248,10 @@ reveal(my_second, order[1], "All of them, the best first: " + ", ".join(order) +
 # %% [markdown]
 # *Caption.* Share of battles won under each rule, with its 95 % interval.
 #
-# **Explain.** Where two intervals lie apart, the difference is not luck. Every rule that makes the three agree on a
-# target without talking does well. `closest` is such a rule too, as long as they stand together. When everyone shoots its
-# own number nobody agrees, and `strongest` spreads the damage as evenly as it can, so that all enemies shoot to
-# the end. And `wait` has the same rule for shooting: what may be wrong with it? Watch one:
+# **Explain.** Where two intervals lie apart, the difference is not luck. Among the rules that walk, one that makes
+# the three agree on a target without talking does well. `closest` is such a rule too, as long as they stand together.
+# When everyone shoots its own number nobody agrees, and `strongest` spreads the damage as evenly as it can, so that
+# all enemies shoot to the end. And `wait` has the same rule for shooting: what may be wrong with it? Watch one:
 
 # %%
 waiting = record_battles(env, ScriptedTeam(env.spec, rules["wait"]))
@@ -285,8 +286,8 @@ for i, name in enumerate(features):
 # One of them is strange. A weapon that has fired is ready again after 0.61 seconds: its cooldown counts down to 0. Does
 # it stop there?
 #
-# **Exercise 3.** Write `drifting_features`: the *set* of the columns of `states` `[time, feature]` that fall below -1 at
-# some time.
+# **Exercise 3.** Write `drifting_features`: the *set* of the columns of `states` `[time, feature]` that fall below -1
+# at some time.
 
 
 # %% tags=["exercise"]
@@ -312,19 +313,21 @@ print("columns:", found, "; of their unit they are number", {j % 10 for j in fou
 # Number 3 is the cooldown. Its course, raw and as our environment hands it on:
 
 # %%
-unit = int(film[:, 3:60:10].min(axis=0).argmin())
+cooldowns = film[:, 3:60:10]
+unit = int(np.where(cooldowns.max(axis=0) > 0, cooldowns.min(axis=0), 0).argmin())  # of those that shot, the worst
 column, seconds = 3 + 10 * unit, np.arange(len(film)) / 2
 _, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 axes[0].plot(seconds, film[:, column], "k-")
 axes[0].set(title="raw", xlabel="battle time (s)", ylabel="cooldown (s)")
 axes[1].plot(seconds, batch.state[longest, : len(film), column], "k-")
 axes[1].set(title="scaled and clipped", xlabel="battle time (s)", ylabel="cooldown / 2 s", ylim=(-0.05, 1.05))
-print(f"the least raw cooldown of all battles: {raw[real][:, 3:60:10].min():.1f} s")
+print(f"least cooldown, raw state: {raw[real][:, 3:60:10].min():.1f} s")
+print(f"least cooldown, own observations: {batch.obs[..., 68].min():.1f}")
 
 # %% [markdown]
-# *Caption.* The cooldown of one unit through the longest of the battles. A unit that does not shoot loses half a second
-# of "cooldown" each step, without end: the number has become a clock. It jumps up when the unit shoots, and to 0 when it
-# dies. (In the observations this version of SMAX cuts the cooldown itself; in the state it does not.)
+# *Caption.* The cooldown of one unit through the longest of the battles. A unit that does not shoot loses half a
+# second of "cooldown" each step, without end: the number has become a clock. It jumps up when the unit shoots, and to
+# 0 when it dies. (In the observations SMAX cuts it at 0 itself, as the printed line says; in the state it does not.)
 #
 # ### What it does to a hypernetwork
 #
@@ -359,7 +362,7 @@ def with_cooldown(seconds):
 # %%
 print("cooldown   |W1|   |W2|   |Q_tot|")
 for c in (0, -2.5, -5, -10, -20):
-    print(f"{c:6} s {0:0}  " + "   ".join(f"{v:.2f}" for v in with_cooldown(c)))
+    print(f"{c:6} s   " + "   ".join(f"{v:.2f}" for v in with_cooldown(c)))
 factor = with_cooldown(-20)[2] / with_cooldown(-10)[2]
 reveal(my_factor, round(factor, 1), "Both weights follow the clock, and Q_tot holds their product.")
 
@@ -368,18 +371,20 @@ reveal(my_factor, round(factor, 1), "Both weights follow the clock, and Q_tot ho
 # the drift, about four times the value. Every gradient carries the same factors. So what a mixer says, and how large a
 # step it takes, depends first of all on how long somebody has not shot.
 #
-# Does it learn nevertheless? A small supervised task: predict the return that is still to come from the state, with
-# the utilities held at 0.5. Same data, same initial mixers, same optimiser; the second input differs from the third
-# only in that its cooldowns are not clipped. The error is on eight battles that were held back, in shares of the
-# variance there: 1 is what guessing the mean would give.
+# Does it learn nevertheless? A small supervised task: predict the return that is still to come from the state, with the
+# utilities held at 0.5. Same data, same initial mixers, same optimiser; the second input differs from the third only
+# in that its cooldowns are not clipped. We train on the 24 battles that drift the least and test on the 8 that drift
+# the furthest: whoever leans on the clock has to extrapolate. Errors are in shares of the variance of what is to be
+# predicted; 1 is what guessing the mean of the test battles would give.
 
 # %%
 still_to_come = batch.reward[..., 0].flip(1).cumsum(1).flip(1)
 unclipped = batch.state[:, :-1].clone()
 unclipped[..., 3:60:10] = raw[..., 3:60:10] / 2
 inputs = {"raw": raw, "scaled": unclipped, "scaled, clipped": batch.state[:, :-1]}
-kept = real & (torch.arange(32) < 24)[:, None]
-held = real & (torch.arange(32) >= 24)[:, None]
+drift = raw[..., 3:60:10].amin(dim=(1, 2))  # [battle]
+held = real & (drift <= drift.sort().values[7])[:, None]
+kept = real & ~held
 
 
 def held_out_error(mixer, states, updates):
@@ -404,12 +409,14 @@ for name, states in inputs.items():
     print(f"{name:16}", "  ".join(f"{e:8.2f}" for e in errors))
 
 # %% [markdown]
-# *One column for each initial mixer.* Compare the lines. On battles that it has not seen, a mixer with a clock among its
-# inputs has to extrapolate: in another battle somebody will have waited longer. How little anybody can predict of a
-# battle at random is another matter: the last line shows it.
+# *One column for each initial mixer.* Compare the second line with the third. The damage is a matter of
+# *extrapolation*, and it depends on the battles: when we split 14 sets of battles (half at random, half with ε = 0.5)
+# by chance, the two lines lay within a factor of 1.5 in twelve of them, and far apart in the two where a test battle
+# drifted much further than all others. A learner meets such battles again and again, as its own play changes. (The
+# first line has the places from 0 to 32 in it as well: scaling matters more than anything else here.)
 #
-# **Exercise 4.** Mend it: write `scale_and_clip`. `low` and `high` hold the ends of each feature's range, one number for
-# every column of `states`. Bring low to 0 and high to 1, and cut what is outside.
+# **Exercise 4.** Mend it: write `scale_and_clip`. `low` and `high` hold the ends of each feature's range, one number
+# for every column of `states`. Bring low to 0 and high to 1, and cut what is outside.
 
 
 # %% tags=["exercise"]
@@ -426,8 +433,9 @@ from qmix_edu.exercises.chapter_11 import check_scale_and_clip
 check_scale_and_clip(scale_and_clip)
 
 # %% [markdown]
-# `qmix_edu/envs/smax.py` does this to every state: places by 32, cooldowns by 2 seconds. Clipping throws something away,
-# here how *long* the weapon has been ready, which is good for nothing. Is it always so? No: look first, then cut.
+# `qmix_edu/envs/smax.py` does this to every state: places by 32, cooldowns by 2 seconds. Clipping throws something
+# away, here how *long* the weapon has been ready, which is good for nothing. Is it always so? No: look first, then
+# cut.
 
 # %% [markdown]
 # ## 5. The real StarCraft II
@@ -445,9 +453,8 @@ check_scale_and_clip(scale_and_clip)
 # | the enemy | a heuristic program | the game's own AI |
 # | the greatest return | about 2 | 20 |
 # | steps of a battle on 3m | at most 100 | at most 60 |
-# | both sides die at once | a draw | a draw, not counted as won |
+# | both sides die at once | not won | not won |
 # | time limit | truncated | `terminated` in the package; our adapter makes it truncated |
-# | the map's edge | kills | stops a unit |
 #
 # A win rate from the one says little about the other: say which you used, and with which version of the game.
 #
