@@ -72,8 +72,8 @@ Counter(battle.outcome for battle in random_battles)
 # %% [markdown]
 # ## 2. What a marine may do
 #
-# [Chapter 11](11_meet_smac.ipynb) read what an agent sees: 75 numbers, and a **mask** of its eight actions, because it can
-# shoot only at an enemy in range, and a dead marine can do nothing but stop:
+# [Chapter 11](11_meet_smac.ipynb) read what an agent sees: 75 numbers, and a **mask** of its eight actions, because it
+# can shoot only at an enemy in range, and a dead marine can do nothing but stop:
 
 # %%
 actions = ["north", "east", "south", "west", "stop", "shoot 1", "shoot 2", "shoot 3"]
