@@ -286,7 +286,9 @@ def _draw_observation(ax: Axes, obs: NDArray[Any], others: list[str], itself: st
             grey = 1 - 0.35 * min(abs(values[column]), 1)
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=str(grey), edgecolor="grey"))
             ax.text(column, row, f"{round(float(values[column]), 2) + 0.0:g}", ha="center", va="center", fontsize=8)
-    ax.set(xlim=(-0.5, width - 0.5), ylim=(n + 0.5, -0.5), title="observation (hatched: all zeros, not in sight or dead)")
+    ax.set(
+        xlim=(-0.5, width - 0.5), ylim=(n + 0.5, -0.5), title="observation (hatched: all zeros, not in sight or dead)"
+    )
     ax.set_xticks(range(width), UNIT_FEATURES, fontsize=8, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n + 1), [*others, f"itself ({itself})"], fontsize=8)
     ax.tick_params(length=0)
