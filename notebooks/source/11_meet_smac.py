@@ -410,8 +410,8 @@ for name, states in inputs.items():
 
 # %% [markdown]
 # *One column for each initial mixer.* Compare the second line with the third, and note how the battles were divided:
-# **on purpose** by their drift, after other divisions had often shown no difference. Where no test battle drifts further
-# than the training did, there is nothing to extrapolate, and clipping changes little. Such battles come, though: a
+# **on purpose** by their drift, after other divisions had often shown no difference. Where no test battle drifts
+# further than the training did, there is nothing to extrapolate, and clipping changes little. Such battles come, though: a
 # learner meets them as its own play changes. And even the clipped input may do worse here than guessing the mean:
 # clipping limits the damage, it does not teach. (The first line has the places from 0 to 32 in it as well: scaling
 # matters more than anything else here.)
