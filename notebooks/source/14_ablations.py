@@ -64,7 +64,7 @@ for row, name in enumerate(LADDER):
     axes[1].plot(ends, [row + 0.2] * 2, "-", color="black")
     axes[1].plot(middle, row + 0.2, "|", color="black", markersize=12)
 axes[1].set_yticks(range(len(LADDER)), LADDER)
-axes[1].set(xlabel="win rate of the final policy, 256 battles", ylim=(-0.5, len(LADDER) - 0.5))
+axes[1].set(xlabel="win rate of the final policy, 256 battles", ylabel="algorithm", ylim=(-0.5, len(LADDER) - 0.5))
 axes[1].grid(alpha=0.3, axis="x")
 
 # %%
@@ -384,7 +384,7 @@ def two_step_return(name, seed=0):
     env = make_env("two-step", n_envs=train_settings("two-step").n_envs)
     learner = getattr(algorithms, name)(env.spec, seed=seed)
     length = steps(default_steps("two-step"), 512)
-    return [metrics["mean_return"] for metrics in train(env, learner, length, seed=seed)][-1]
+    return list(train(env, learner, length, seed=seed))[-1]["mean_return"]
 
 
 returns = {name: two_step_return(name) for name in ("vdn_s", "qmix_lin", "qmix_ns")}
@@ -497,10 +497,11 @@ for path in sorted(pretrained.FOLDER.glob("*.json")):
     print(f"qmix so far ahead by chance: {chance:.3f}")
 
 # %% [markdown]
-# **Explain.** Whether a part is needed depends on the task. On `3m` three like units stand close together, each sees
-# most of what the state holds, and little is left for the mixer to add. Rashid et al. (2018) report it the same way:
-# non-linear mixing is not needed on 3m, while mixed teams need both the state and the bend. A part that does nothing
-# on one map may carry another.
+# **Explain.** Whether a part is needed depends on the task, and so does how much it is worth. `3m` has three like units
+# and short battles, and all algorithms of section 1 win more often than not. A map like `3s_vs_5z`, where three must
+# outmanoeuvre five, spreads the same two algorithms far apart. Rashid et al. (2018) found on *their* maps that 3m does
+# not need the bend, while mixed teams (2s3z, 3s5z) needed the bend and the state. A part that does nothing on one map
+# may carry another, and the other way round.
 #
 # ## Three things people believe
 #
@@ -518,7 +519,8 @@ for path in sorted(pretrained.FOLDER.glob("*.json")):
 # - Three seeds against three: no chance below 1 in 20, and bootstrap intervals that are too short.
 # - Every ablation wants its control.
 #
-# **The next question.** Why factorise at all? → chapter 15
+# **The next question.** Why factorise at all? → [15 Central joint Q, and policy
+# gradients](15_joint_q_and_policy_gradients.ipynb)
 #
 # ## Sources
 #
