@@ -9,9 +9,8 @@ import json
 import os
 import re
 import shlex
-import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -125,20 +124,28 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> int:
     import torch
 
+    from qmix_edu.runs import stopping_on_interrupt
+
     torch.set_num_threads(1)  # faster than more for networks of this size
     run = _old_run(options) if options.resume else _new_run(options)
-    with _stopping_on_interrupt(run.stop):
+    with stopping_on_interrupt(run.stop):
         lines = run.train()
-        with tqdm(total=run.settings.steps, unit=" steps", unit_scale=True) as bar:
+        with _bar(run.settings.steps) as bar:
             for metrics in lines:
                 bar.update(int(metrics["env_steps"] or 0) - bar.n)
                 shown = {"win rate": metrics.get("win_rate"), "return": metrics.get("mean_return")}
-                bar.set_postfix({k: f"{v:.2f}" for k, v in shown.items() if v is not None} or None)
+                bar.set_postfix({k: f"{v:.2f}" for k, v in shown.items() if v is not None} or None, refresh=False)
     if run.stop_requested and not run.finished:
         print(f"Saved. Go on with: qmix-edu train --resume {run.folder}")
         return INTERRUPTED
     print(f"Done. Look at it with: qmix-edu evaluate {run.folder}")
     return 0
+
+
+def _bar(steps: int, done: int = 0) -> tqdm[NoReturn]:
+    """Return a progress bar of environment steps; where nobody watches (no terminal), a line a minute."""
+    seconds = 0.1 if sys.stderr.isatty() else 60.0
+    return tqdm(total=steps, initial=done, unit=" steps", unit_scale=True, mininterval=seconds, maxinterval=seconds)
 
 
 def _old_run(options: argparse.Namespace) -> Any:
@@ -200,6 +207,7 @@ def _sweep(options: argparse.Namespace) -> int:
     import torch
 
     from qmix_edu.pools import LocalPool, RayPool
+    from qmix_edu.runs import stopping_on_interrupt
     from qmix_edu.sweep import Sweep
 
     torch.set_num_threads(1)
@@ -215,8 +223,8 @@ def _sweep(options: argparse.Namespace) -> int:
     with contextlib.closing(pool):
         sweep = Sweep(options.out or Path("runs") / f"sweep-{_file_name(options.env)}", settings)
         with (
-            _stopping_on_interrupt(sweep.stop),
-            tqdm(total=sweep.steps, initial=sweep.steps_done, unit=" steps", unit_scale=True) as bar,
+            stopping_on_interrupt(sweep.stop),
+            _bar(sweep.steps, sweep.steps_done) as bar,
         ):
             for done in sweep.complete(pool):
                 bar.update(done - bar.n)
@@ -234,21 +242,6 @@ def _sweep(options: argparse.Namespace) -> int:
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
-    """Let Ctrl-C ask for an orderly end; a second one stops at once."""
-
-    def handle(*_: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +24,7 @@ from qmix_edu.runs import Run, RunBusyError
 START_METHOD = "spawn" if sys.platform == "win32" else "forkserver"
 PRELOADED = [__name__]
 BUSY_SECONDS = 60.0  # how long the process of a sweep that was killed may take to notice and save
+PATIENCE_SECONDS = 1800.0  # how long a process may log nothing before it is taken for hanging
 _RETRIES_OF_RAY = 5
 
 
@@ -76,8 +79,28 @@ def _carried_out(folder: Path, stop_by: Callable[[Run], None]) -> str | None:
     return None
 
 
+@dataclass
+class _Job:
+    """One process, and when its run last logged something."""
+
+    process: Any
+    connection: Connection
+    log: Path
+    log_bytes: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def hangs(self) -> bool:
+        log_bytes = self.log.stat().st_size if self.log.exists() else 0
+        if log_bytes != self.log_bytes:
+            self.log_bytes, self.since = log_bytes, time.monotonic()
+        return time.monotonic() - self.since > PATIENCE_SECONDS
+
+
 class LocalPool:
-    """Each run in a process of its own, with one thread; ``jobs`` of them at a time."""
+    """Each run in a process of its own, with one thread; ``jobs`` of them at a time.
+
+    A process that logs nothing for half an hour (an environment that hangs, say) is killed, and has failed.
+    """
 
     def __init__(self, jobs: int):
         if jobs < 1:
@@ -86,7 +109,7 @@ class LocalPool:
         self._context: Any = multiprocessing.get_context(START_METHOD)
         if START_METHOD == "forkserver":
             self._context.set_forkserver_preload(PRELOADED)
-        self._running: dict[Path, tuple[Any, Connection]] = {}
+        self._running: dict[Path, _Job] = {}
 
     def has_room(self) -> bool:
         """Whether fewer than ``jobs`` processes run."""
@@ -98,32 +121,42 @@ class LocalPool:
         process = self._context.Process(target=_serve, args=(folder, theirs))
         process.start()
         theirs.close()
-        self._running[folder] = process, ours
+        self._running[folder] = _Job(process, ours, Run.open(folder).metrics_path)
 
     def ended(self, seconds: float) -> dict[Path, str | None]:
-        """Wait for processes that end; one that was killed is a failure as well."""
-        folders = {process.sentinel: folder for folder, (process, _) in self._running.items()}
+        """Wait for processes that end; one that was killed, or that hangs and is killed now, is a failure as well."""
+        folders = {job.process.sentinel: folder for folder, job in self._running.items()}
         errors: dict[Path, str | None] = {}
         for sentinel in wait(list(folders), seconds):
             folder = folders[int(sentinel)]  # pyright: ignore[reportArgumentType]
-            process, connection = self._running.pop(folder)
-            process.join()
-            errors[folder] = f"its process ended with exit code {process.exitcode}; perhaps the memory was short"
-            with suppress(EOFError, OSError), connection:
-                errors[folder] = connection.recv()
+            job = self._running.pop(folder)
+            job.process.join()
+            errors[folder] = f"its process ended with exit code {job.process.exitcode}; perhaps the memory was short"
+            with suppress(EOFError, OSError), job.connection:
+                errors[folder] = job.connection.recv()
+        for folder in [folder for folder, job in self._running.items() if job.hangs()]:
+            _kill(self._running.pop(folder).process)
+            errors[folder] = (
+                f"it logged nothing for {PATIENCE_SECONDS / 60:.0f} minutes and was ended; its environment may hang, "
+                "or, if it is only slow, give a smaller --log-interval"
+            )
         return errors
 
     def stop(self) -> None:
         """Send every process SIGTERM, upon which it saves and ends."""
-        for process, _ in self._running.values():
-            process.terminate()
+        for job in self._running.values():
+            job.process.terminate()
 
     def close(self) -> None:
         """Kill what still runs."""
-        for process, _ in self._running.values():
-            process.kill()
-            process.join()
+        for job in self._running.values():
+            _kill(job.process)
         self._running = {}
+
+
+def _kill(process: Any) -> None:
+    process.kill()
+    process.join()
 
 
 def _serve(folder: Path, connection: Connection) -> None:
@@ -153,13 +186,13 @@ class RayPool:
 
     def __init__(self, address: str):
         try:
-            import ray  # pyright: ignore[reportMissingImports]
+            import ray
         except ImportError as error:
             raise ValueError("Ray is not installed; install it with `pip install qmix_edu[cluster]`.") from error
         self._ray: Any = ray
         try:
             _knock(address)
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"There is no Ray cluster at {address!r}; start one with `ray start --head`, or use `--ray local`."

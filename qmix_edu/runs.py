@@ -15,12 +15,14 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 from qmix_edu import agents, checkpoint
 from qmix_edu.algorithms import ALGORITHMS
@@ -164,7 +166,7 @@ class Run:
         training = self._training = Training(env, learner, self.settings.train, self.settings.seed)
         training.stop_requested = self.stop_requested  # perhaps while the environment was being made
         chunks = _Chunks(self.folder)
-        with self._metrics_path.open("ab", buffering=0) as log:  # with a buffer, closing would fail once more
+        with self.metrics_path.open("ab", buffering=0) as log:  # with a buffer, closing would fail once more
             _claim(log.fileno(), self.folder)
             self._load(training, chunks, log.fileno())
             saved = time.monotonic()
@@ -187,7 +189,21 @@ class Run:
             while line:
                 line = line[log.write(line) :]
         except OSError as error:
-            raise checkpoint.not_written(self._metrics_path, error) from error
+            raise checkpoint.not_written(self.metrics_path, error) from error
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process trains the run at this moment, as far as this disk knows."""
+        if sys.platform == "win32" or not self.metrics_path.exists():
+            return False
+        with self.metrics_path.open("rb") as log:
+            try:
+                fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+        return False
 
     def stop(self) -> None:
         """Ask the training to stop and save after the round at hand."""
@@ -228,13 +244,14 @@ class Run:
 
     def logged(self) -> list[Metrics]:
         """Return the lines of metrics.jsonl; one that is being written at this moment is left out."""
-        if not self._metrics_path.exists():
+        if not self.metrics_path.exists():
             return []
-        lines = self._metrics_path.read_text(encoding="utf-8").split("\n")
+        lines = self.metrics_path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
     @property
-    def _metrics_path(self) -> Path:
+    def metrics_path(self) -> Path:
+        """The run's log."""
         return self.folder / "metrics.jsonl"
 
     def _save(self, training: Training, chunks: _Chunks, log_bytes: int) -> None:
@@ -320,6 +337,21 @@ def _claim(log: int, folder: Path) -> None:
         ) from error
     except OSError:
         return  # a disk that knows no such claims
+
+
+@contextlib.contextmanager
+def stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
+    """Let Ctrl-C (in a notebook: an interrupt of the kernel) ask for an orderly end; a second one stops at once."""
+
+    def handle(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _versions() -> dict[str, str]:

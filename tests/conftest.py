@@ -23,6 +23,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 # Two threads slow small networks down; torch and the notebooks' kernels read this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# The checks remember nothing, here and in the notebooks' kernels: a student's record is the student's.
+os.environ["QMIX_EDU_PROGRESS"] = ""
 
 # In the tests only: every call checks the array shapes that its signature names.
 install_import_hook(["qmix_edu", "matrix_games"], "shape_checks.checked")

@@ -1,5 +1,6 @@
 """A sweep on a real Ray cluster of two nodes, of which one dies on the way."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from qmix_edu.pools import RayPool
 from qmix_edu.runs import Run
 from qmix_edu.sweep import Sweep
 
+os.environ["RAY_raylet_start_wait_time_s"] = "120"  # noqa: SIM112  # nodes start slowly at times
 pytest.importorskip("ray", reason="ray is not installed (extra `cluster`)")
 from ray.cluster_utils import Cluster  # noqa: E402
 

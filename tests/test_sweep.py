@@ -119,7 +119,7 @@ def test_a_killed_run_is_tried_again_and_the_others_go_on(whole, tmp_path):
     disturbed, pool, killed = Sweep(folder, SIX), LocalPool(2), []
     for _ in disturbed.complete(pool):
         if not killed and pool._running:
-            process, _ = next(iter(pool._running.values()))
+            process = next(iter(pool._running.values())).process
             os.kill(process.pid, signal.SIGKILL)
             killed.append(process.pid)
     assert killed and not disturbed.failures
@@ -128,6 +128,33 @@ def test_a_killed_run_is_tried_again_and_the_others_go_on(whole, tmp_path):
 
 
 # Stopped
+
+
+def test_a_run_that_hangs_is_ended_and_tried_again(whole, tmp_path, monkeypatch):
+    """A process stands still and logs nothing, as one does whose environment never answers; an hour passes."""
+    frozen, pool = Sweep(tmp_path / "sweep", SIX), LocalPool(2)
+    folder, job, errors, ended = frozen.runs["vdn-1"].folder, None, [], pool.ended
+
+    def watched(seconds):
+        found = ended(seconds)
+        errors.extend(error for error in found.values() if error)
+        return found
+
+    monkeypatch.setattr(pool, "ended", watched)
+    for _ in frozen.complete(pool):
+        if job is None and folder in pool._running:
+            job = pool._running[folder]
+            os.kill(job.process.pid, signal.SIGSTOP)
+        elif job is not None and not errors:
+            job.since -= 3600
+    assert job is not None and job.process.exitcode == -signal.SIGKILL
+    assert errors == [
+        "it logged nothing for 30 minutes and was ended; its environment may hang, or, if it is only slow, "
+        "give a smaller --log-interval"
+    ]
+    assert frozen.failures == {}
+    frozen.write(frozen.results())
+    assert_same_sweep(frozen.folder, whole)
 
 
 def test_stopped_and_gone_on_with(whole, tmp_path):

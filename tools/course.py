@@ -19,10 +19,12 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbconvert import HTMLExporter
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLUTIONS = ROOT / "notebooks" / "solutions"
 PAGES = ROOT / "build" / "course"
+WITHOUT_SET_UP = Config(TagRemovePreprocessor={"enabled": True, "remove_cell_tags": ["set-up"]})
 
 
 def run(path: Path) -> str:
@@ -40,7 +42,9 @@ def run(path: Path) -> str:
         client.execute()
     except (CellExecutionError, CellTimeoutError) as error:
         problem = str(error).strip().splitlines()[-1]
-    page, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
+    page, _ = HTMLExporter(config=WITHOUT_SET_UP).from_notebook_node(
+        notebook, resources={"metadata": {"name": path.stem}}
+    )
     PAGES.mkdir(parents=True, exist_ok=True)
     (PAGES / f"{path.stem}.html").write_text(page, encoding="utf-8")
     return problem
@@ -56,6 +60,7 @@ def main() -> int:
         print(f"no chapter {' '.join(chapters)} in {SOLUTIONS.relative_to(ROOT)}", file=sys.stderr)
         return 1
     os.environ.pop("QMIX_EDU_FAST", None)
+    os.environ["QMIX_EDU_PROGRESS"] = ""  # remember nothing: these are the solutions
     print(f"{'chapter':<36} {'seconds':>8}", flush=True)
     problems: list[str] = []
     for path in paths:

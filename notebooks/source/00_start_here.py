@@ -117,6 +117,15 @@ check_team_reward.hint(1)
 # %% [markdown]
 # The solutions of a whole chapter are in the folder `solutions`.
 #
+# **How far am I?** Each check remembers its best result, in one small file on this machine that is sent to nobody. This
+# table shows every exercise of the course; `progress.forget()` empties it.
+
+# %%
+from qmix_edu.exercises import progress
+
+progress()
+
+# %% [markdown]
 # ## Does everything work here?
 #
 # The doctor looks at your installation and says what to do about what is missing. StarCraft II is *not*

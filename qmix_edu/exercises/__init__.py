@@ -44,6 +44,8 @@ must get, and two different right ones.
 ``reveal(predicted, found, because)`` puts a prediction (``my_prediction = ...`` until the student writes it)
 beside what was found. ``steps(full, fast)`` is the length of a training: ``fast`` where QMIX_EDU_FAST=1, as
 in the tests.
+
+``progress()`` is a table of all exercises and their best status so far; see ``record.py`` for where it is kept.
 """
 
 from .framework import (
@@ -62,6 +64,7 @@ from .framework import (
     table,
     wrong,
 )
+from .overview import progress
 
 __all__ = [
     "Check",
@@ -71,6 +74,7 @@ __all__ = [
     "Wrong",
     "check",
     "diagnose",
+    "progress",
     "random_payoffs",
     "reveal",
     "same",

@@ -12,6 +12,8 @@ from typing import Any, Literal, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .record import remember
+
 Status = Literal["not started", "wrong", "correct"]
 Student = Callable[..., Any]
 
@@ -92,7 +94,12 @@ class Check:
         self._hints = tuple(hints)
 
     def __call__(self, *answers: Any) -> Result:
-        """Check the student's function (or functions); never raises for a wrong answer."""
+        """Check the student's function (or functions) and remember the result; never raises for a wrong answer."""
+        result = self._result(*answers)
+        remember(self.chapter, self.exercise, result.status)
+        return result
+
+    def _result(self, *answers: Any) -> Result:
         try:
             if any(answer is ... for answer in answers):
                 raise _NotStarted

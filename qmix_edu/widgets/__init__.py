@@ -5,6 +5,7 @@ from qmix_edu.widgets.ladder import LadderExplorer
 from qmix_edu.widgets.landscape import LandscapeExplorer, mixer_parameters, q_tot_surface
 from qmix_edu.widgets.learning import LearningExplorer
 from qmix_edu.widgets.payoff import PayoffExplorer
+from qmix_edu.widgets.training import TrainingViewer
 
 __all__ = [
     "BattleViewer",
@@ -12,6 +13,7 @@ __all__ = [
     "LandscapeExplorer",
     "LearningExplorer",
     "PayoffExplorer",
+    "TrainingViewer",
     "mixer_parameters",
     "q_tot_surface",
 ]

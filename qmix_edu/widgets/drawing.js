@@ -8,6 +8,15 @@ export const CIVIDIS = [
 ];
 export const FONT = "12px system-ui, sans-serif";
 
+// Okabe and Ito's palette, as in plots.py, with a lighter blue and white on dark pages. Dashes tell lines apart in grey.
+const LINES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"];
+const LINES_ON_DARK = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#FFFFFF"];
+
+export function lineColours(ink) {
+  const [r, g, b] = ink.match(/[\d.]+/g).map(Number);
+  return r + g + b > 382 ? LINES_ON_DARK : LINES;
+}
+
 export function colour(t) {
   const x = Math.min(Math.max(t, 0), 1) * (CIVIDIS.length - 1), i = Math.min(Math.floor(x), CIVIDIS.length - 2);
   return CIVIDIS[i].map((c, k) => Math.round(c + (x - i) * (CIVIDIS[i + 1][k] - c)));
@@ -50,6 +59,23 @@ export function line(ctx, points, style, width) {
   ctx.strokeStyle = style;
   ctx.lineWidth = width;
   ctx.stroke();
+}
+
+export function turnedText(ctx, string, x, y, ink) {
+  ctx.save();
+  ctx.translate(x, y);
+  ctx.rotate(-Math.PI / 2);
+  text(ctx, string, 0, 0, ink);
+  ctx.restore();
+}
+
+export function fillBand(ctx, lower, upper, style) {
+  ctx.beginPath();
+  [...lower, ...[...upper].reverse()].forEach(([x, y], i) => (i ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
+  ctx.globalAlpha = 0.22;
+  ctx.fillStyle = style;
+  ctx.fill();
+  ctx.globalAlpha = 1;
 }
 
 export function strokeHatch(ctx) {

@@ -2,13 +2,10 @@
 // Needs a model with get, set, on, off and save_changes, and nothing else: a notebook's kernel or a few lines
 // on a plain page. The numbers are those that learning.py prepares.
 
-import { FONT, colour, css, drawColourBar, focusable, line, make, prepare, redrawClock, short, text, ticks, whenLooksChange } from "./drawing.js";
+import { FONT, colour, css, drawColourBar, fillBand, focusable, line, lineColours, make, prepare, redrawClock, short, text, ticks, turnedText, whenLooksChange } from "./drawing.js";
 
 const VIEWS = ["all runs", "one run"];
 const FRAME_MS = 80;
-// Okabe and Ito's palette, as in plots.py, with a lighter blue and white on dark pages. Dashes tell lines apart in grey.
-const LINES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000"];
-const LINES_ON_DARK = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#FFFFFF"];
 const DASHES = [[], [7, 3], [9, 3, 2, 3], [2, 3], [9, 2, 2, 2, 2, 2]];
 
 // --- numbers -------------------------------------------------------------------------------------------------
@@ -95,19 +92,6 @@ function summarise(scene) {
 
 // --- drawing -------------------------------------------------------------------------------------------------
 
-function lineColours(ink) {
-  const [r, g, b] = ink.match(/[\d.]+/g).map(Number);
-  return r + g + b > 382 ? LINES_ON_DARK : LINES;
-}
-
-function turnedText(ctx, string, x, y, ink) {
-  ctx.save();
-  ctx.translate(x, y);
-  ctx.rotate(-Math.PI / 2);
-  text(ctx, string, 0, 0, ink);
-  ctx.restore();
-}
-
 // Axes over plays, with the chosen time; returns where (plays, y) lies, and a function that draws inside only.
 function drawAxes({ ctx, width, height, ink }, { data, result }, [low, high], { title, label, right }) {
   const box = { left: 48, top: 28, right: width - right, bottom: height - 40 }, end = data.snapshots.at(-1);
@@ -142,15 +126,6 @@ function drawAxes({ ctx, width, height, ink }, { data, result }, [low, high], { 
     ctx.restore();
   };
   return { box, place, inside };
-}
-
-function fillBand(ctx, lower, upper, style) {
-  ctx.beginPath();
-  [...lower, ...[...upper].reverse()].forEach(([x, y], i) => (i ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
-  ctx.globalAlpha = 0.22;
-  ctx.fillStyle = style;
-  ctx.fill();
-  ctx.globalAlpha = 1;
 }
 
 function dot(ctx, [x, y], style, ink) {

@@ -87,11 +87,20 @@ class Lab:
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.root / name)
 
-    def run_all(self, page: Page, name: str) -> None:
-        """Open a notebook and run all of its cells."""
+    def open(self, page: Page, name: str) -> None:
+        """Open a notebook and wait for its kernel."""
         page.goto(f"{self.url}/lab/tree/{name}?token={self.token}")
         page.wait_for_function(READY, arg=name, timeout=60_000)
+
+    def run_all(self, page: Page, name: str) -> None:
+        """Open a notebook and run all of its cells."""
+        self.open(page, name)
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def start_all(self, page: Page, name: str) -> None:
+        """Open a notebook and start to run its cells, which may take long."""
+        self.open(page, name)
+        page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
 
 def free_port() -> int:

@@ -33,7 +33,8 @@ def test_the_first_page_learns_before_the_students_eyes(lab, page):
     lab.run_all(page, PAGE.name)
     page.wait_for_function(LEARNT, timeout=90_000)
     outputs = page.locator(".jp-OutputArea-output")
-    outputs.filter(has_text="Not started").wait_for(timeout=90_000)
+    outputs.filter(has_text="Not started:").wait_for(timeout=90_000)
+    outputs.filter(has_text="In all:").wait_for(timeout=90_000)
     outputs.filter(has_text="torch uses").wait_for(timeout=90_000)
     seen = page.evaluate("window.seen")
     assert len(seen) > 5, f"the landscape showed {len(seen)} values only; it should move while it learns"

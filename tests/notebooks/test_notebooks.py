@@ -88,7 +88,7 @@ def test_functions_are_short_unless_writing_them_is_the_lesson(path):
     for cell in code_cells(nbformat.read(path, as_version=4)):
         if {"exercise", "lesson"} & set(cell.metadata.get("tags", [])):
             continue
-        for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "pass", cell.source, flags=re.MULTILINE))):
+        for node in ast.walk(ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE))):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
 

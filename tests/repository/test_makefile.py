@@ -27,6 +27,7 @@ def test_make_alone_lists_every_command():
         "test",
         "lint",
         "notebooks",
+        "badges",
         "course",
         "picture",
         "bench",
@@ -74,3 +75,8 @@ def test_continuous_integration_tests_with_a_browser():
     assert "set -euo pipefail" in script and "export CI=true" in script and "make lint test" in script
     assert os.access(ROOT / ".ci/run", os.X_OK)
     assert subprocess.run(["bash", "-n", ROOT / ".ci/run"]).returncode == 0
+
+
+def test_badges_takes_the_repository():
+    plan = make("-n", "badges", "REPOSITORY=octocat/a-course").stdout
+    assert plan.strip().endswith("python tools/badges.py octocat/a-course")
