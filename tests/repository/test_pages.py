@@ -102,7 +102,7 @@ def test_every_algorithm_has_a_page_and_every_page_names_real_lines():
 
 def test_local_links_and_pictures_exist():
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    assert "docs/images/q_tot_landscape.png" in links and "CONTRIBUTING.md" in links
+    assert "docs/images/q_tot_landscape.gif" in links and "CONTRIBUTING.md" in links
     assert missing(links) == []
 
 

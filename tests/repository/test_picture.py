@@ -1,27 +1,42 @@
-"""The README's picture shows a mixer that has really learnt the payoffs."""
+"""The README's picture shows a network that really learns the two tables."""
 
-import importlib.util
+import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from matrix_games import catalogue
-from qmix_edu.widgets import LandscapeExplorer
+import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import picture  # noqa: E402
 
 
-def test_the_pictures_mixer_learns_the_payoffs(tmp_path):
-    spec = importlib.util.spec_from_file_location("picture", ROOT / "tools" / "picture.py")
-    assert spec is not None and spec.loader is not None
-    picture = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(picture)
-    payoff = catalogue["two-step-2b"].payoff
-    mixer, utilities, mse = picture.fit(torch.tensor(payoff, dtype=torch.float32), seed=3)
-    explorer = LandscapeExplorer.from_mixer(mixer, torch.ones(1, 1), utilities[None])
-    np.testing.assert_allclose(explorer.values(), payoff, atol=0.01)
-    assert mse < picture.LARGEST_MSE
-    assert explorer.result()["violations"] == 0 and explorer.result()["best"] == [1, 1]
-    picture.draw(explorer, tmp_path / "new" / "picture.png")
-    assert 20_000 < (tmp_path / "new" / "picture.png").stat().st_size < 200_000
+@pytest.fixture(scope="module")
+def shots():
+    return picture.shots(700)
+
+
+def test_the_pictures_network_learns_both_tables(shots):
+    assert picture.mse(shots[0]) > 10
+    assert picture.mse(shots[-1]) < picture.LARGEST_MSE
+    assert shots[-1].state == 1  # table 2B
+    assert shots[-1].result()["violations"] == 0 and shots[-1].result()["best"] == [1, 1]
+
+
+def test_frames_differ_as_it_learns(shots):
+    first, last = picture.frame(shots[0], 0), picture.frame(shots[-1], 700)
+    assert first.size == last.size
+    assert first.convert("RGB").tobytes() != last.convert("RGB").tobytes()
+
+
+def test_the_picture_in_the_readme_is_that_film(shots):
+    with Image.open(picture.TARGET) as film:
+        assert film.n_frames == len(shots)
+    assert picture.TARGET.stat().st_size < 2_000_000
+
+
+def test_nothing_is_drawn_of_a_network_that_has_not_learnt(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(picture, "TARGET", tmp_path / "film.gif")
+    assert picture.main(steps=20) == 1
+    assert "expected below 0.001; nothing drawn" in capsys.readouterr().err
+    assert not picture.TARGET.exists()
