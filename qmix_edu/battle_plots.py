@@ -1,4 +1,4 @@
-"""A battle as arrays, and its pictures: one moment, a filmstrip, an animation; and win rates while they grow.
+"""A battle as arrays, and its pictures: a moment, what one unit sees in it, a filmstrip, an animation; and win rates.
 
 Allies are blue circles and enemies orange squares, so that colour is never the only difference. The bar above a unit is
 its health, a line goes from whoever shoots to the target (solid for allies, dashed for enemies), and a cross stays
@@ -23,11 +23,16 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 UNIT_TYPES = ("marine", "marauder", "stalker", "zealot", "zergling", "hydralisk")
+SIGHT_RANGES = (9.0, 10.0, 10.0, 9.0, 8.0, 9.0)  # of the unit types, in lengths of a map that is 32 wide
+SHOOTING_RANGES = (5.0, 6.0, 6.0, 2.0, 2.0, 5.0)
 SECONDS_PER_STEP = 0.5
+UNIT_FEATURES = ("health", "x", "y", "move x", "move y", "order", "cooldown", *UNIT_TYPES)  # of another unit
+OWN_FEATURES = ("health", "x", "y", "cooldown", *UNIT_TYPES)
+MOVES = ("north", "east", "south", "west", "stop")
 
 _LETTERS: dict[str, str] = dict(zip(UNIT_TYPES, "mMsZzh", strict=True))
 _NAMES = ("allies", "enemies")
@@ -108,6 +113,49 @@ def plot_battle(battle: Battle, time: float | int, *, ax: Axes | None = None) ->
     ax.set_title(_caption(battle, step), fontsize=9)
     ax.set(**_view(battle), aspect="equal", xticks=[], yticks=[])
     return ax
+
+
+def plot_sight(
+    battle: Battle,
+    step: int,
+    unit: int,
+    obs: Float[np.ndarray, " o"],
+    avail_actions: Bool[np.ndarray, " a"],
+) -> list[Axes]:
+    """Draw what an ally sees: the moment with its two circles, its observation as a table, and its mask.
+
+    Within the solid circle it sees, within the dashed one it can shoot; the radii are those of its type. A row of the
+    table is another unit, and the last one the unit itself, of which an observation says less. Hatched: not in sight,
+    or dead; all zeros.
+
+    Args:
+        battle: what is drawn on the left.
+        step: which moment.
+        unit: whose eyes; 0 is the first ally.
+        obs: its observation, 13 numbers for every other unit and 10 for itself.
+        avail_actions: its mask, five moves and one shot for every enemy.
+
+    Raises:
+        ValueError: if ``unit`` is no ally, ``step`` is outside the battle, or an array does not fit the battle.
+    """
+    allies, enemies = (int((battle.teams == team).sum()) for team in (0, 1))
+    if not 0 <= unit < allies:
+        raise ValueError(f"unit is {unit}, but the allies of this battle are 0 to {allies - 1}; choose one of them.")
+    for name, array, size in (
+        ("obs", obs, len(UNIT_FEATURES) * (allies + enemies - 1) + len(OWN_FEATURES)),
+        ("avail_actions", avail_actions, len(MOVES) + enemies),
+    ):
+        if array.shape != (size,):
+            raise ValueError(f"{name} has shape {array.shape}, expected ({size},): one agent's, at one moment.")
+    figure = plt.figure(figsize=(12.5, 1.6 + 0.42 * (allies + enemies)), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 2), height_ratios=(allies + enemies, 1))
+    frame, table, mask = (figure.add_subplot(cell) for cell in (grid[:, 0], grid[0, 1], grid[1, 1]))
+    plot_battle(battle, step, ax=frame)
+    _draw_circles(frame, battle.positions[step, unit], battle.types[unit])
+    others = [other for other in range(allies + enemies) if other != unit]
+    _draw_observation(table, obs, [_unit_name(battle, other) for other in others], _unit_name(battle, unit))
+    _draw_mask(mask, avail_actions)
+    return [frame, table, mask]
 
 
 def plot_filmstrip(battle: Battle, frames: int = 6) -> list[Axes]:
@@ -258,6 +306,58 @@ def _draw_team(ax: Axes, battle: Battle, step: int, positions: NDArray[Any], tea
         ax.plot(x, y, _MARKERS[team], color=_COLOURS[team], markersize=12, markeredgecolor="black", zorder=5)
         name = f"{_LETTERS[battle.types[unit]]}{number}"
         ax.text(x, y, name, color="white", fontsize=7, ha="center", va="center_baseline", zorder=6, weight="bold")
+
+
+def _unit_name(battle: Battle, unit: int) -> str:
+    team = int(battle.teams[unit])
+    number = int((battle.teams[: unit + 1] == team).sum())
+    return f"{('ally', 'enemy')[team]} {_LETTERS[battle.types[unit]]}{number}"
+
+
+def _draw_circles(ax: Axes, centre: NDArray[Any], kind: str) -> None:
+    radii = (SIGHT_RANGES[UNIT_TYPES.index(kind)], SHOOTING_RANGES[UNIT_TYPES.index(kind)])
+    for radius, line, label in zip(radii, ("-", "--"), ("sees", "can shoot"), strict=True):
+        ax.add_patch(Circle((centre[0], centre[1]), radius, fill=False, linestyle=line, linewidth=1.5, label=label))
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    reach, (x, y) = radii[0] + 0.5, centre
+    ax.set(xlim=(min(left, x - reach), max(right, x + reach)), ylim=(min(bottom, y - reach), max(top, y + reach)))
+    ax.legend(loc="lower right", fontsize=8)
+
+
+def _draw_observation(ax: Axes, obs: NDArray[Any], others: list[str], itself: str) -> None:
+    n, width = len(others), len(UNIT_FEATURES)
+    rows = np.full((n + 1, width), np.nan)
+    rows[:n] = obs[: n * width].reshape(n, width)
+    rows[n, [UNIT_FEATURES.index(name) for name in OWN_FEATURES]] = obs[n * width :]
+    for row, values in enumerate(rows):
+        if not np.nan_to_num(values).any():
+            ax.add_patch(Rectangle((-0.5, row - 0.5), width, 1, facecolor="white", edgecolor="grey", hatch="///"))
+            continue
+        for column in np.flatnonzero(~np.isnan(values)).tolist():
+            grey = 1 - 0.35 * min(abs(values[column]), 1)
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=str(grey), edgecolor="grey"))
+            ax.text(column, row, f"{round(float(values[column]), 2) + 0.0:g}", ha="center", va="center", fontsize=8)
+    ax.set(
+        xlim=(-0.5, width - 0.5), ylim=(n + 0.5, -0.5), title="observation (hatched: all zeros, not in sight or dead)"
+    )
+    ax.set_xticks(range(width), UNIT_FEATURES, fontsize=8, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n + 1), [*others, f"itself ({itself})"], fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
+def _draw_mask(ax: Axes, avail_actions: NDArray[np.bool_]) -> None:
+    names = [*MOVES, *(f"shoot {j + 1}" for j in range(len(avail_actions) - len(MOVES)))]
+    for column, available in enumerate(avail_actions):
+        grey, hatch = ("white", "") if available else ("lightgrey", "///")
+        ax.add_patch(Rectangle((column - 0.5, -0.5), 1, 1, edgecolor="grey", facecolor=grey, hatch=hatch))
+        told = "1" if available else "0"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        ax.text(column, 0, told, ha="center", va="center", fontsize=9, weight="bold", bbox=box)
+    ax.set(xlim=(-0.5, len(names) - 0.5), ylim=(0.5, -0.5), yticks=[], title="mask (hatched: not available)")
+    ax.set_xticks(range(len(names)), names, fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def _caption(battle: Battle, step: int) -> str:

@@ -19,13 +19,16 @@ from qmix_edu.learner import Learner
 from qmix_edu.mixers import Independent, Mixed, QMixer, QMixerLin, QMixerNS, VDNMixer, VDNSMixer
 from qmix_edu.records import Record, RecordedEpisode, short
 from qmix_edu.rollout import play
+from qmix_edu.scripted import ScriptedTeam
 from qmix_edu.types import Environment
 
 MOVES = ("north", "east", "south", "west", "stop")  # SMAX's actions that do not shoot
 _RECORDED = ("unit_positions", "unit_health", "unit_alive", "unit_weapon_cooldowns", "prev_attack_actions")
 
 
-def record_battles(env: Environment, learner: Learner, *, epsilon: float = 0.0, seed: int = 0) -> list[Battle]:
+def record_battles(
+    env: Environment, learner: Learner | ScriptedTeam, *, epsilon: float = 0.0, seed: int = 0
+) -> list[Battle]:
     """Play one battle in every copy of ``env`` and return them all; greedy play unless ``epsilon`` is above 0.
 
     ``seed`` decides what is explored. The battles themselves follow the environment's own randomness: to let two

@@ -6,12 +6,13 @@ import torch
 
 from qmix_edu.learner import Learner
 from qmix_edu.rollout import play
+from qmix_edu.scripted import ScriptedTeam
 from qmix_edu.types import Environment, EnvironmentFailedError
 
 MAX_ABORTED_ROUNDS = 5
 
 
-def evaluate(env: Environment, learner: Learner, episodes: int) -> dict[str, float | int | None]:
+def evaluate(env: Environment, learner: Learner | ScriptedTeam, episodes: int) -> dict[str, float | int | None]:
     """Play ``episodes`` greedy episodes; return ``win_rate``, ``mean_return`` and ``eval_episodes``.
 
     ``win_rate`` is None where nothing can be won. Aborted episodes are dropped and played again. The only chance in

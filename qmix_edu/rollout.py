@@ -9,12 +9,13 @@ from torch import Tensor
 
 from qmix_edu.episodes import EpisodeBatch
 from qmix_edu.learner import Learner
+from qmix_edu.scripted import ScriptedTeam
 from qmix_edu.types import Environment, EnvironmentFailedError, Observation
 
 
 def play(
     env: Environment,
-    learner: Learner,
+    learner: Learner | ScriptedTeam,
     epsilon: float | None,
     generator: torch.Generator,
     watch: Callable[[Observation, Tensor, Tensor], None] | None = None,

@@ -7,13 +7,24 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from jaxmarl.environments.smax.smax_env import SMAX
 from matplotlib.collections import LineCollection
+from matplotlib.patches import Circle
 
 import qmix_edu
 from qmix_edu import battle_plots
-from qmix_edu.battle_plots import UNIT_TYPES, Battle, battle_player, plot_battle, plot_filmstrip, plot_win_curves
+from qmix_edu.battle_plots import (
+    UNIT_TYPES,
+    Battle,
+    battle_player,
+    plot_battle,
+    plot_filmstrip,
+    plot_sight,
+    plot_win_curves,
+)
 from qmix_edu.battles import record_battles
+from qmix_edu.rollout import play
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +128,14 @@ def test_other_environments_are_refused():
         record_battles(env, qmix_edu.algorithms.vdn(env.spec, seed=0))
 
 
-def test_unit_types_are_in_smax_order():
-    assert list(UNIT_TYPES) == SMAX().unit_type_names
+def test_unit_types_and_features_are_smax_s():
+    simulator = SMAX()
+    assert list(UNIT_TYPES) == simulator.unit_type_names
+    assert list(battle_plots.SIGHT_RANGES) == simulator.unit_type_sight_ranges.tolist()
+    assert list(battle_plots.SHOOTING_RANGES) == simulator.unit_type_attack_ranges.tolist()
+    assert len(battle_plots.UNIT_FEATURES) == len(simulator.unit_features)
+    assert len(battle_plots.OWN_FEATURES) == len(simulator.own_features)
+    assert battle_plots.UNIT_FEATURES.index("cooldown") == simulator.unit_features.index("weapon_cooldown")
 
 
 def marks(ax, marker):
@@ -156,6 +173,75 @@ def test_between_two_steps_units_stand_in_between():
 def test_a_moment_outside_the_battle_is_refused(time):
     with pytest.raises(ValueError, match="from step 0 to step 2"):
         plot_battle(small_battle(), time)
+
+
+def view(**changes):
+    """What the one ally of ``small_battle`` sees at step 1, and what it may do."""
+    enemy = [1, 2 / 9, 0, 0, 0, 0.5, 0.25, 0, 0, 0, 1, 0, 0]
+    itself = [0.5, 0.1, 0, 0.75, 1, 0, 0, 0, 0, 0]
+    fields = {
+        "step": 1,
+        "unit": 0,
+        "obs": np.array([*enemy, *itself]),
+        "avail_actions": np.array([True] * 5 + [False]),
+    }
+    return fields | changes
+
+
+def test_sight_draws_two_circles_around_the_unit_and_every_number():
+    frame, table, mask = plot_sight(small_battle(), **view())
+    circles = [patch for patch in frame.patches if isinstance(patch, Circle)]
+    assert [(c.center, c.radius, c.get_linestyle()) for c in circles] == [((2, 0), 9, "-"), ((2, 0), 5, "--")]
+    (left, right), (bottom, top) = frame.get_xlim(), frame.get_ylim()
+    assert left <= -7 and right >= 11 and bottom <= -9 and top >= 9
+    columns = [label.get_text() for label in table.get_xticklabels()]
+    cells = {(columns[round(t.get_position()[0])], t.get_position()[1]): t.get_text() for t in table.texts}
+    assert (cells["health", 0], cells["x", 0], cells["cooldown", 0], cells["zealot", 0]) == ("1", "0.22", "0.25", "1")
+    assert (cells["health", 1], cells["cooldown", 1], cells["marine", 1]) == ("0.5", "0.75", "1")
+    assert ("move x", 1) not in cells and len(cells) == 23
+    assert [label.get_text() for label in table.get_yticklabels()] == ["enemy Z1", "itself (ally m1)"]
+    assert [t.get_text() for t in mask.texts] == ["1", "1", "1", "1", "1", "0"]
+    assert [label.get_text() for label in mask.get_xticklabels()][-2:] == ["stop", "shoot 1"]
+
+
+def test_a_unit_out_of_sight_is_a_hatched_row():
+    obs = np.concatenate([np.zeros(13), view()["obs"][13:]])
+    table = plot_sight(small_battle(), **view(obs=obs))[1]
+    hatched = [patch.get_y() + 0.5 for patch in table.patches if patch.get_hatch()]
+    assert hatched == [0]
+    assert {t.get_position()[1] for t in table.texts} == {1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unit": 1}, "unit is 1, but the allies of this battle are 0 to 0"),
+        ({"step": 3}, "from step 0 to step 2"),
+        ({"obs": np.zeros(22)}, r"obs has shape \(22,\), expected \(23,\)"),
+        ({"avail_actions": np.zeros(5, dtype=bool)}, r"avail_actions has shape \(5,\), expected \(6,\)"),
+    ],
+)
+def test_a_view_that_does_not_fit_the_battle_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        plot_sight(small_battle(), **view(**changes))
+
+
+def test_sight_agrees_with_the_simulator(env, learner):
+    """The circles decide, by the recorded places alone, what an observation shows and what a mask allows."""
+    key = env.rng_state()
+    battles = record_battles(env, learner, epsilon=1.0)
+    env.set_rng_state(key)
+    batch, _ = play(env, learner, 1.0, torch.Generator().manual_seed(0))
+    counted = 0
+    for b, battle in enumerate(battles):
+        away = np.linalg.norm(battle.positions[:, :3, None] - battle.positions[:, None, 3:], axis=-1)
+        alive = battle.alive[:, :3, None] & battle.alive[:, None, 3:]
+        health = batch.obs[b, : battle.steps + 1, :, 26:65:13].numpy()
+        np.testing.assert_array_equal(health > 0, alive & (away < battle_plots.SIGHT_RANGES[0]))
+        mask = batch.avail_actions[b, : battle.steps + 1, :, 5:].numpy()
+        np.testing.assert_array_equal(mask, alive & (away < battle_plots.SHOOTING_RANGES[0]))
+        counted += int(mask.sum())
+    assert counted > 100
 
 
 def test_a_filmstrip_goes_from_the_first_moment_to_the_last(battles):

@@ -72,9 +72,8 @@ Counter(battle.outcome for battle in random_battles)
 # %% [markdown]
 # ## 2. What a marine may do
 #
-# An agent sees 75 numbers: health, distance and last order of every unit within its sight, zeros for the rest, and
-# its own health and place. It has eight actions. But not all of them at all times: it can shoot only at an enemy
-# within five lengths, and a dead marine can do nothing but stop. So every observation comes with a **mask**:
+# [Chapter 11](11_meet_smac.ipynb) read what an agent sees: 75 numbers, and a **mask** of its eight actions, because it
+# can shoot only at an enemy in range, and a dead marine can do nothing but stop:
 
 # %%
 actions = ["north", "east", "south", "west", "stop", "shoot 1", "shoot 2", "shoot 3"]

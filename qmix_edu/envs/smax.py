@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 # The import prints which optional environments it lacks, and points sys.stdout and sys.stderr at the process's own,
@@ -200,6 +200,17 @@ class SmaxEnv:
         if self._battles is None:
             raise RuntimeError("reset() comes before there are battles to look at.")
         return self._battles.simulator.state
+
+    @property
+    def raw_state(self) -> Float[Tensor, "e s"]:
+        """The state as the simulator gives it, before it is scaled and clipped for ``Observation.state``.
+
+        Per unit: health as a share, x and y from 0 to 32, the weapon's cooldown in seconds, six numbers for the type.
+        Then every unit's team, then every unit's type.
+        """
+        if self._battles is None:
+            raise RuntimeError("reset() comes before there is a state to look at.")
+        return _to_torch(jax.vmap(self._simulator.get_world_state)(self._battles.simulator))
 
     def clone(self, battle: int, n_envs: int, seed: int) -> tuple[SmaxEnv, Observation]:
         """Return an environment whose every copy is at the present moment of one battle, and what is seen there.

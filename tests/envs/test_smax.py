@@ -83,6 +83,22 @@ def test_the_cooldowns_do_drift_inside(env):
     assert env.battles.unit_weapon_cooldowns.min() < -1
 
 
+def test_the_raw_state_is_what_the_state_is_made_of(env):
+    """Every number again, by its scale: place / 32, cooldown / 2, type / 5; and the cooldowns cut at 0."""
+    walk(env, stopping, steps=8)
+    raw, state = env.raw_state, env._seen.state
+    scale = torch.tensor([1.0, 32.0, 32.0, 2.0] + 6 * [1.0])
+    units = raw[:, :60].view(N_ENVS, 6, 10) / scale
+    assert units[..., 3].min() < -1  # it drifts here
+    torch.testing.assert_close(state[:, :60].view(N_ENVS, 6, 10), units.clamp(0, 1))
+    torch.testing.assert_close(state[:, 60:], torch.cat([raw[:, 60:66], raw[:, 66:] / 5], dim=1))
+
+
+def test_there_is_no_raw_state_before_the_first_reset():
+    with pytest.raises(RuntimeError, match="reset"):
+        _ = make_env("smax/3m", N_ENVS, seed=1).raw_state
+
+
 def test_a_wipe_out_terminates_and_a_win_needs_a_living_unit(env):
     """Health in the state of the simulator decides who has won; reward and flags agree with it."""
     for choose in (shooting, stopping):

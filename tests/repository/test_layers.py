@@ -13,7 +13,7 @@ LAYERS = (
     {"types", "plots", "battle_plots"},
     {"td", "episodes", "agents"},
     {"envs", "mixers", "exploration", "loss_weights", "replay"},
-    {"learner", "igm_complete"},
+    {"learner", "igm_complete", "scripted"},
     {"rollout", "settings", "weighted_qmix", "qtran", "joint_q", "independent", "quantiles", "actor_critic"},
     {"algorithms", "evaluate"},
     {"train"},
