@@ -67,6 +67,7 @@ _ = explorer.figure()
 # - [10 Deep independent learners](10_deep_independent_learners.ipynb): can a network be optimistic?
 # - [11 Meet SMAC](11_meet_smac.ipynb): what does a marine see?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?
+# - [13 Inside a trained QMIX](13_inside_a_trained_qmix.ipynb): what has the mixer learned?
 # - [14 Ablations](14_ablations.ipynb): which part does the work?
 # - [15 Central joint Q, and policy gradients](15_joint_q_and_policy_gradients.ipynb): why not one big table, or no
 #   values at all?
