@@ -164,7 +164,8 @@ def read_answer(exercise: str, number: str, ended: Ended, limits: Limits) -> Gra
     if ended.status is None:
         return stopped(f"it was stopped after {limits.seconds:g} seconds; is there a loop that never ends?")
     if not ended.answer:
-        return stopped(f"its process ended (status {ended.status}) before the check did; out of memory?")
+        how = "ran out of memory, crashed, or was told to end"
+        return stopped(f"its process ended (status {ended.status}) before the check did: it {how}.")
     damaged = stopped("its process gave back something else than the check's answer.")
     if len(ended.answer) > ANSWER_BYTES:
         return damaged

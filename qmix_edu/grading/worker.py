@@ -67,9 +67,7 @@ def judge(check: Callable[..., Any], exercise: str, cell: str, others: list[str]
     except BaseException as error:
         return outcome("stopped", f"checking `{exercise}` stopped with {type(error).__name__}: {error}")
     if fooled:
-        return outcome(
-            "stopped", "after this cell has run, the check accepts a wrong answer too; it was tampered with."
-        )
+        return outcome("stopped", "once this cell has run, the check accepts wrong answers too: it was tampered with.")
     return outcome(result.status, result.message, result.misconception)
 
 
