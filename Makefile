@@ -15,7 +15,7 @@ BENCHMARKS := matrix_game_costs speed
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks course picture bench tables lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks release course picture bench tables lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -46,6 +46,9 @@ lint: set-up-dev ## style, formatting, types
 
 notebooks: set-up-dev ## make the student and solution copies from notebooks/source
 	@$(BIN)/python tools/notebooks.py
+
+release: set-up-dev ## what a teacher hands out, and a course for nbgrader: build/release
+	@$(BIN)/python tools/release.py
 
 course: set-up-dev ## run every notebook at full length; HTML pages in build/course
 	@$(BIN)/python tools/course.py

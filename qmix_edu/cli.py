@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--chapter", required=True, help="number of the chapter, e.g. 06")
     grade.add_argument("--out", metavar="CSV", type=Path, required=True, help="table to write, e.g. grades.csv")
     grade.add_argument("--jobs", type=int, help="submissions at a time (default: one for each core)")
-    grade.add_argument("--seconds", type=float, default=60, help="time for each exercise (default: 60)")
+    grade.add_argument("--seconds", type=float, default=60.0, help="time for each exercise (default: 60)")
     grade.add_argument("--memory-mb", type=int, default=2000, help="memory for each exercise (default: 2000)")
     grade.add_argument(
         "--without-sandbox",

@@ -115,7 +115,7 @@ check_team_reward(team_reward)
 check_team_reward.hint(1)
 
 # %% [markdown]
-# The solutions of a whole chapter are in the folder `solutions`.
+# The solutions of a whole chapter are in the folder `solutions`, unless your teacher keeps them.
 #
 # ## Does everything work here?
 #

@@ -100,6 +100,7 @@ class Grading:
         """Grade what is not done, ``jobs`` submissions at a time; yield how many are done after each."""
         waiting = [submission for submission in self.submissions if submission.student not in self.records]
         with ThreadPoolExecutor(jobs) as pool, self._file.open("a", encoding="utf-8") as file:
+            file.write("\n")  # the last line may have been broken off
             for future in as_completed([pool.submit(self._grade, submission) for submission in waiting]):
                 record = future.result()
                 if record is not None:

@@ -40,15 +40,15 @@ ENVIRONMENT = {
 class Limits:
     """What one exercise may use; ``memory_mb`` counts what it allocates, ``printed_bytes`` is how much is kept."""
 
-    seconds: float = 60
+    seconds: float = 60.0
     memory_mb: int = 2000
     printed_bytes: int = 4000
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise ValueError(f"An exercise may take {self.seconds:g} seconds; it must be more than 0 (60 is usual).")
-        if self.memory_mb < 500:
-            raise ValueError(f"An exercise may use {self.memory_mb} MB; torch alone needs 500 (2000 is usual).")
+        if not 0 < self.seconds <= 3600:
+            raise ValueError(f"An exercise may take {self.seconds:g} seconds; give more than 0, at most 3600.")
+        if not 500 <= self.memory_mb <= 1_000_000:
+            raise ValueError(f"An exercise may use {self.memory_mb} MB; torch alone needs 500, and 2000 is usual.")
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Submission:
 def open_chapter(number: str) -> Chapter:
     """Return chapter ``number`` ("06" or "6"); raises ValueError where there is none, or nothing to grade in it."""
     found = {path.name[:2]: path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
-    path = found.get(number.zfill(2))
+    path = found.get(number.zfill(2)) if number else None
     if not found:
         raise ValueError(f"There are no chapters in {NOTEBOOKS}; grade from a clone of the course.")
     if path is None:

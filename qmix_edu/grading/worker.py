@@ -14,6 +14,7 @@ import json
 import os
 import re
 import resource
+import symtable
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -153,9 +154,14 @@ def bound(statement: ast.stmt) -> set[str]:
 
 
 def used(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement reads, anywhere inside."""
-    nodes = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-    return {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
+    """Return the names of the module that a statement reads, also inside its functions: not their own variables."""
+
+    def inside(scope: symtable.SymbolTable) -> set[str]:
+        names = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
+        return names.union(*map(inside, scope.get_children()))
+
+    module = symtable.symtable(ast.unparse(statement), "<cell>", "exec")
+    return {s.get_name() for s in module.get_symbols() if s.is_referenced()}.union(*map(inside, module.get_children()))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def test_make_alone_lists_every_command():
         "test",
         "lint",
         "notebooks",
+        "release",
         "course",
         "picture",
         "bench",
