@@ -57,19 +57,14 @@ def solution_code(code: str) -> str:
     return "\n".join(line for line in code.splitlines() if line.strip() not in (BEGIN, END))
 
 
-def read(source: Path) -> Any:
-    """Return a chapter as a notebook, its solutions between their markers."""
-    notebook = cast(Any, jupytext.read(source, fmt="py:percent"))
-    notebook.metadata = NotebookNode(METADATA)
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    for place, cell in enumerate(notebook.cells):
-        cell.id = hashlib.sha256(f"{source.stem}/{place}".encode()).hexdigest()[:12]
-    return notebook
-
-
 def copies(source: Path) -> dict[Path, str]:
     """Return the student copy and the solution copy of one chapter: path and text."""
-    student, solution = read(source), read(source)
+    student = cast(Any, jupytext.read(source, fmt="py:percent"))
+    student.metadata = NotebookNode(METADATA)
+    student.nbformat, student.nbformat_minor = 4, 5
+    for place, cell in enumerate(student.cells):
+        cell.id = hashlib.sha256(f"{source.stem}/{place}".encode()).hexdigest()[:12]
+    solution = cast(Any, nbformat.from_dict(student))
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.source = student_code(cell.source, source.name)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
+import jupytext
 import nbformat
 
 import notebooks
@@ -22,7 +23,12 @@ import notebooks
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "tools/setup_venv.py")
 PACKAGES = ("qmix_edu", "matrix_games")
-CHECK = re.compile(r"^check_(\w+)\(.*\)$", re.MULTILINE)
+CHECK = re.compile(r"^check_(\w+)\(\1\)$", re.MULTILINE)
+MAKEFILE = """\
+lab: # set up, and open the course
+	python3 tools/setup_venv.py
+	cd notebooks && ../.venv/bin/jupyter lab --ServerApp.ip=127.0.0.1 00_start_here.ipynb
+"""
 CONFIG = '''"""nbgrader's settings for this course."""
 
 import os
@@ -38,11 +44,15 @@ c.Execute.interrupt_on_timeout = True
 '''
 
 
-def marked(source: Path) -> Any:
-    """Return a chapter with nbgrader's marks: every exercise a solution cell, its check a locked test of one point."""
-    notebook = notebooks.read(source)
+def for_students(source: Path) -> Any:
+    """Return the student copy with nbgrader's marks: either way of grading takes what is made of it.
+
+    Every exercise is a solution cell, and its check a locked test of one point.
+    """
+    text = notebooks.copies(source)[notebooks.NOTEBOOKS / f"{source.stem}.ipynb"]
+    notebook = cast(Any, nbformat.reads(text, as_version=4))
     for cell in notebook.cells:
-        if cell.cell_type == "code" and notebooks.BEGIN in cell.source:
+        if "exercise" in cell.metadata.get("tags", []):
             cell.metadata["nbgrader"] = _marks(cell, f"write_{cell.id}", solution=True)
         elif cell.cell_type == "code" and (call := CHECK.search(cell.source)):
             cell.metadata["nbgrader"] = _marks(cell, f"check_{call[1]}", grade=True, locked=True) | {"points": 1}
@@ -54,20 +64,16 @@ def _marks(cell: Any, name: str, **roles: bool) -> dict[str, Any]:
     return marks | {"grade": False, "solution": False, "locked": False, "task": False} | roles
 
 
-def for_students(source: Path) -> Any:
-    """Return what a student gets: no solutions; the marks stay, so that either way of grading takes it."""
-    notebook = marked(source)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.source = notebooks.student_code(cell.source, source.name)
-    return notebook
-
-
 def for_nbgrader(source: Path) -> Any:
     """Return nbgrader's source: with the solutions, and with what makes a check a test, which students do not see."""
-    notebook = marked(source)
+    written = [cell.source for cell in cast(Any, jupytext.read(source, fmt="py:percent")).cells]
+    solved = {notebooks.student_code(code, source.name): code for code in written if notebooks.BEGIN in code}
+    notebook = for_students(source)
     for cell in notebook.cells:
-        if cell.metadata.get("nbgrader", {}).get("grade"):
+        marks = cell.metadata.get("nbgrader", {})
+        if marks.get("solution"):
+            cell.source = solved[cell.source]
+        elif marks.get("grade"):
             cell.source += _hidden_test(cast("re.Match[str]", CHECK.search(cell.source))[0])
     return notebook
 
@@ -91,6 +97,7 @@ def release_students(folder: Path) -> None:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / "docs" / "students.md", folder / "README.md")
+    _write(folder / "Makefile", MAKEFILE)
     for source in _sources():
         _write(folder / "notebooks" / f"{source.stem}.ipynb", nbformat.writes(for_students(source)) + "\n")
 

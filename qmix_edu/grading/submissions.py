@@ -11,7 +11,7 @@ from typing import Any, cast
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LARGEST_NOTEBOOK = 20_000_000
-CHECK = re.compile(r"^check_(\w+)\(", re.MULTILINE)
+CHECK = re.compile(r"^check_(\w+)\(\1\)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
