@@ -60,7 +60,15 @@ def test_every_command_in_the_text_is_accepted():
     from qmix_edu import cli
 
     commands = re.findall(r"(?:^ +|`)qmix-edu ([^#`\n]+)", README, flags=re.MULTILINE)
-    assert {command.split()[0] for command in commands} == {"train", "sweep", "evaluate", "inspect", "envs", "doctor"}
+    assert {command.split()[0] for command in commands} == {
+        "train",
+        "sweep",
+        "evaluate",
+        "inspect",
+        "grade",
+        "envs",
+        "doctor",
+    }
     for command in commands:
         cli._parser().parse_args(command.split())  # ends the program if it does not understand
 
