@@ -11,6 +11,7 @@ from typing import Any, cast
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LARGEST_NOTEBOOK = 20_000_000
+LONGEST_NAME = 60  # characters: at most 240 of the 255 bytes that a file's name may have
 CHECK = re.compile(r"^check_(\w+)\(\1\)", re.MULTILINE)
 
 
@@ -93,8 +94,8 @@ def _in_folder(folder: Path, chapter: Chapter) -> Submission:
 
 
 def readable(name: str) -> str:
-    """Return a file's name as text that every report can hold, whatever its bytes."""
-    return os.fsencode(name).decode("utf-8", errors="replace")
+    """Return a file's name as text, short enough for the name of a page, whatever its bytes."""
+    return os.fsencode(name).decode("utf-8", errors="replace")[:LONGEST_NAME]
 
 
 def read_submission(path: Path) -> bytes:

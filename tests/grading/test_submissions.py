@@ -101,6 +101,12 @@ def test_a_name_that_is_no_text_is_readable(tmp_path):
     assert [s.student for s in find_submissions(tmp_path, CHAPTER)] == ["j\ufffdrg"]
 
 
+def test_a_name_is_short_enough_for_its_page(tmp_path):
+    (tmp_path / ("\U0001f600" * 63)).mkdir()
+    (found,) = find_submissions(tmp_path, CHAPTER)
+    (tmp_path / f"{found.student}.html").touch()
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [

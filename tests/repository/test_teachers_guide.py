@@ -31,10 +31,8 @@ def test_every_chapter_has_a_row():
     assert [number for number, *_ in ROWS] == [f"{n:02d}" for n in range(17)]
 
 
-@pytest.mark.parametrize(("number", "minutes", "heard"), ROWS, ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize(("number", "minutes", "heard"), [row for row in ROWS if row[0] in SOURCES])
 def test_minutes_and_quotations_are_the_chapters_own(number, minutes, heard):
-    if number not in SOURCES:
-        pytest.skip(f"chapter {number} is to come")
     said = re.search(r"\*\*Time needed:\*\* (\d+) minutes", SOURCES[number])
     assert said is None or minutes.strip() in (said[1], "see there")
     for quotation in re.findall(r'\*"[^"]+"\*', heard):
