@@ -120,7 +120,7 @@ check_team_reward(team_reward)
 check_team_reward.hint(1)
 
 # %% [markdown]
-# The solutions of a whole chapter are in the folder `solutions`.
+# The solutions of a whole chapter are in the folder `solutions`, unless your teacher keeps them.
 #
 # **How far am I?** Each check remembers its best result, in one small file on this machine that is sent to nobody. This
 # table shows every exercise of the course; `progress.forget()` empties it.
