@@ -66,6 +66,7 @@ _ = explorer.figure()
 # - [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb): what changes when the table is gone?
 # - [10 Deep independent learners](10_deep_independent_learners.ipynb): can a network be optimistic?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?
+# - [16 Capstone: bring your own environment](16_capstone.ipynb): does it work on *your* problem?
 #
 # Take them in this order. The numbers that are missing are kept for chapters to come.
 #
