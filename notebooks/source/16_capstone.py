@@ -89,7 +89,7 @@ class Lifting:
         lifts = (action == 3) & (abs(self.cells - 2) <= 1)
         self.cells = np.clip(self.cells + (action == 2) - (action == 1), 0, 4)
         self.time += 1
-        reward = 10.0 if lifts.all() else -self.penalty * lifts.sum()
+        reward = 10.0 if lifts.all() else 0.0 - self.penalty * lifts.sum()
         ended = bool(lifts.all())  # the problem is over
         cut = self.time >= self.max_cycles and not ended  # only the clock is
         every = self.agents
