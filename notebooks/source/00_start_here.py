@@ -71,8 +71,9 @@ _ = explorer.figure()
 # - [14 Ablations](14_ablations.ipynb): which part does the work?
 # - [15 Central joint Q, and policy gradients](15_joint_q_and_policy_gradients.ipynb): why not one big table, or no
 #   values at all?
+# - [16 Capstone: bring your own environment](16_capstone.ipynb): does it work on *your* problem?
 #
-# Take them in this order. The numbers that are missing are kept for chapters to come.
+# Take them in this order.
 #
 # ## How a chapter works
 #
