@@ -226,7 +226,7 @@ def jumps(q_tot: Array, alive: NDArray[np.bool_]) -> Array:
     ``q_tot`` is [T], ``alive`` [T + 1, u] says who lives at the begin of each step, and at the end.
     """
     died = (alive[:-1] & ~alive[1:]).any(axis=1)  # during step 0, ..., T - 1
-    died = np.asarray(alive[:-1] & ~alive[1:]).any(axis=1)  # during step 0, ..., T - 1
+    return np.diff(q_tot)[died[: len(q_tot) - 1]]
 
 
 def _deaths(seed: int = 15) -> list[tuple[Array, NDArray[np.bool_]]]:
