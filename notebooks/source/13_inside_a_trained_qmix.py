@@ -368,7 +368,7 @@ Markdown(inspection.text())
 
 # %%
 marines, marine_learner = pretrained.load("3m", "qmix", n_envs=32, seed=0)
-everything = battle_tables(marines, marine_learner, steps(8, fast=3))
+everything = battle_tables(marines, marine_learner, steps(16, fast=3))
 tables = sorted((t for t in everything if max(t.mean.shape) <= 6), key=lambda t: t.step)
 names = ["north", "east", "south", "west", "stop", "shoot 1", "shoot 2", "shoot 3"]
 table = tables[0]
