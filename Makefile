@@ -16,7 +16,7 @@ SWEEP := $(BIN)/qmix-edu sweep --out runs/pretrained
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks badges course picture pretrained bench tables lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks badges release course picture pretrained bench tables lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -50,6 +50,9 @@ notebooks: set-up-dev ## make the student and solution copies from notebooks/sou
 
 badges: set-up-dev ## say where the course is published (REPOSITORY=owner/name on GitHub): badges, address to install from
 	@$(BIN)/python tools/badges.py $(REPOSITORY)
+
+release: set-up-dev ## what a teacher hands out, and a course for nbgrader: build/release
+	@$(BIN)/python tools/release.py
 
 course: set-up-dev ## run every notebook at full length; HTML pages in build/course
 	@$(BIN)/python tools/course.py

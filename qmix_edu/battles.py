@@ -177,7 +177,7 @@ def _action_names(env: Environment) -> list[str]:
 
 
 def _play_battles(
-    env: SmaxEnv, learner: Learner, epsilon: float, generator: torch.Generator
+    env: SmaxEnv, learner: Learner | ScriptedTeam, epsilon: float, generator: torch.Generator
 ) -> tuple[EpisodeBatch, Tensor, list[Battle]]:
     seen: list[dict[str, NDArray[Any]]] = []
 

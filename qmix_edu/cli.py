@@ -1,4 +1,4 @@
-"""The command line: ``qmix-edu train | sweep | evaluate | inspect | record | envs | doctor``."""
+"""The command line: ``qmix-edu train | sweep | evaluate | inspect | record | grade | envs | doctor``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _OneLineParser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(prog="qmix-edu", description="Train and look at cooperative agents.")
     commands = parser.add_subparsers(
-        required=True, metavar="train | sweep | evaluate | inspect | record | envs | doctor"
+        required=True, metavar="train | sweep | evaluate | inspect | record | grade | envs | doctor"
     )
 
     train = commands.add_parser("train", help="train a team, or go on with a run")
@@ -91,6 +91,20 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("--episodes", type=int, default=4, help="episodes to record (default: 4)")
     record.add_argument("--seed", type=int, default=1_000_000, help="seed of the battles (default: 1000000)")
     record.add_argument("--out", type=Path, default=Path("battle.json"), help="file to write (default: battle.json)")
+
+    grade = commands.add_parser("grade", help="grade a folder of students' notebooks of one chapter")
+    grade.set_defaults(command=_grade)
+    grade.add_argument("submissions", type=Path, help="folder with NAME.ipynb, or a folder NAME, for each student")
+    grade.add_argument("--chapter", required=True, help="number of the chapter, e.g. 06")
+    grade.add_argument("--out", metavar="CSV", type=Path, required=True, help="table to write, e.g. grades.csv")
+    grade.add_argument("--jobs", type=int, help="submissions at a time (default: one for each core)")
+    grade.add_argument("--seconds", type=float, default=60.0, help="time for each exercise (default: 60)")
+    grade.add_argument("--memory-mb", type=int, default=2000, help="memory for each exercise (default: 2000)")
+    grade.add_argument(
+        "--without-sandbox",
+        action="store_true",
+        help="run the students' code as you: it may read, change and send what you may",
+    )
 
     envs = commands.add_parser("envs", help="list the environments")
     envs.set_defaults(command=_envs)
@@ -296,6 +310,34 @@ def _record(options: argparse.Namespace) -> int:
     save_record(record, options.out)
     print(f"Recorded {options.episodes} episodes of {record.algorithm} on {record.env} in {options.out}. Look at them:")
     print(f"BattleViewer(load_record({str(options.out)!r})), of qmix_edu.widgets and qmix_edu.records, in a notebook.")
+    return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from qmix_edu.grading import reports, sandbox
+    from qmix_edu.grading.grading import Grading
+    from qmix_edu.runs import stopping_on_interrupt
+
+    jobs = _cores() if options.jobs is None else options.jobs
+    if jobs < 1:
+        raise ValueError(f"Asked for {jobs} jobs; 1 is the least.")
+    pages = reports.pages_of(options.out)
+    wall = sandbox.without_sandbox if options.without_sandbox else sandbox.bubblewrap()
+    limits = sandbox.Limits(options.seconds, options.memory_mb)
+    grading = Grading(options.submissions, options.chapter, pages, limits, wall)
+    reports.check_writable(options.out, pages)
+    with (
+        stopping_on_interrupt(grading.stop),
+        tqdm(total=len(grading.submissions), initial=len(grading.records), unit=" submissions") as bar,
+    ):
+        for done in grading.complete(jobs):
+            bar.update(done - bar.n)
+    if grading.stop_requested:
+        print(f"Saved. Go on with: {options.again}")
+        return INTERRUPTED
+    records, exercises = grading.in_order(), list(grading.chapter.exercises)
+    reports.write_reports(records, exercises, grading.chapter.path.stem, options.out, pages)
+    print(f"{reports.as_text(records, exercises)}\n\nGrades: {options.out}. For each student, and the class: {pages}")
     return 0
 
 

@@ -68,10 +68,12 @@ _ = explorer.figure()
 # - [11 Meet SMAC](11_meet_smac.ipynb): what does a marine see?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?
 # - [13 Inside a trained QMIX](13_inside_a_trained_qmix.ipynb): what has the mixer learned?
+# - [14 Ablations](14_ablations.ipynb): which part does the work?
 # - [15 Central joint Q, and policy gradients](15_joint_q_and_policy_gradients.ipynb): why not one big table, or no
 #   values at all?
+# - [16 Capstone: bring your own environment](16_capstone.ipynb): does it work on *your* problem?
 #
-# Take them in this order. The numbers that are missing are kept for chapters to come.
+# Take them in this order.
 #
 # ## How a chapter works
 #
@@ -119,7 +121,7 @@ check_team_reward(team_reward)
 check_team_reward.hint(1)
 
 # %% [markdown]
-# The solutions of a whole chapter are in the folder `solutions`.
+# The solutions of a whole chapter are in the folder `solutions`, unless your teacher keeps them.
 #
 # **How far am I?** Each check remembers its best result, in one small file on this machine that is sent to nobody. This
 # table shows every exercise of the course; `progress.forget()` empties it.

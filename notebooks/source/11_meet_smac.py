@@ -410,11 +410,11 @@ for name, states in inputs.items():
 
 # %% [markdown]
 # *One column for each initial mixer.* Compare the second line with the third, and note how the battles were divided:
-# **on purpose** by their drift, after other divisions had often shown no difference. Where no test battle drifts further
-# than the training did, there is nothing to extrapolate, and clipping changes little. Such battles come, though: a
-# learner meets them as its own play changes. And even the clipped input may do worse here than guessing the mean:
-# clipping limits the damage, it does not teach. (The first line has the places from 0 to 32 in it as well: scaling
-# matters more than anything else here.)
+# **on purpose** by their drift, after other divisions had often shown no difference. Where no test battle drifts
+# further than the training did, there is nothing to extrapolate, and clipping changes little. Such battles come,
+# though: a learner meets them as its own play changes. And even the clipped input may do worse here than guessing the
+# mean: clipping limits the damage, it does not teach. (The first line has the places from 0 to 32 in it as well:
+# scaling matters more than anything else here.)
 #
 # **Exercise 4.** Mend it: write `scale_and_clip`. `low` and `high` hold the ends of each feature's range, one number
 # for every column of `states`. Bring low to 0 and high to 1, and cut what is outside.

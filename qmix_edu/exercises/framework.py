@@ -115,7 +115,8 @@ class Check:
         titles = ("Hint", "Bigger hint", "What to expect", "Solution")
         copy = f"solutions/{self.chapter}.ipynb"
         solution = (
-            f"`{self.exercise}` is written out in [{copy}]({copy}). Read it, close it, and write it again from memory."
+            f"`{self.exercise}` is written out in [{copy}]({copy}); where that is missing, your teacher has it. "
+            "Read it, close it, and write it again from memory."
         )
         if number not in (1, 2, 3, 4):
             raise ValueError(f"there is no hint {number!r}; ask for hint 1, 2, 3 or 4")

@@ -61,7 +61,7 @@ def test_every_command_in_the_text_is_accepted():
 
     commands = re.findall(r"(?:^ +|`)qmix-edu ([^#`\n]+)", README, flags=re.MULTILINE)
     named = {command.split()[0] for command in commands}
-    assert named == {"train", "sweep", "evaluate", "inspect", "record", "envs", "doctor"}
+    assert named == {"train", "sweep", "evaluate", "inspect", "record", "grade", "envs", "doctor"}
     for command in commands:
         cli._parser().parse_args(command.split())  # ends the program if it does not understand
 
