@@ -405,7 +405,7 @@ reveal(my_rung, Counter(lowest).most_common(1)[0][0], "None of these is a table 
 # **Explain.** A line is a moment; the percentages are the share of the table's variance that the best table of the
 # class leaves unexplained. Look at the rows with moves only, and at the best answers above. A monotone table needs
 # *one* order of each agent's actions that is right whatever the others do. Where to walk depends on where the others
-# walk, as in the coordination games of chapter 01, and there is no such order.
+# walk, as in the coordination games of chapter 01; wherever the monotone rung fails there is no such order.
 #
 # Where the answer is "none", QMIX's class does not hold the values of the moment. Does that cost anything? **Regret**
 # is what the best pair pays more than the greedy one. But careful: the largest of 25 noisy means is large *because*
