@@ -361,15 +361,17 @@ Markdown(inspection.text())
 # ## 7. Theory meets SMAC
 #
 # In the first chapters somebody handed us a payoff table. Now we make one: stop a battle, clone the moment some
-# thousand times, let two marines try every pair of their available actions, and play on greedily to the end. The
-# mean discounted return of each pair is a payoff table of a *real* moment. We use marines against marines (`3m`): few
-# actions, short battles.
+# thousand times, let two marines try every pair of their available actions, and play on greedily to the end. The mean
+# discounted return of each pair is a payoff table of a *real* moment. We use marines against marines (`3m`): few
+# actions, short battles. And of the tables we keep those of at most six actions each: there the best monotone table
+# can be found for certain (chapter 04).
 
 # %%
 marines, marine_learner = pretrained.load("3m", "qmix", n_envs=32, seed=0)
-tables = battle_tables(marines, marine_learner, steps(6, fast=2), copies=steps(4096, fast=256))
+everything = battle_tables(marines, marine_learner, steps(16, fast=3))
+tables = sorted((t for t in everything if max(t.mean.shape) <= 6), key=lambda t: t.step)
 names = ["north", "east", "south", "west", "stop", "shoot 1", "shoot 2", "shoot 3"]
-table = min(tables, key=lambda table: table.step)
+table = tables[0]
 ax = plot_payoff(table.mean, marked={"greedy": [table.greedy]})
 rows, columns = ([names[a] for a in actions] for actions in table.actions)
 ax.set_xticks([*range(len(columns)), len(columns) + 0.25], [*columns, "average"], rotation=30)
@@ -392,21 +394,18 @@ my_rung = ...
 # %%
 verdicts = [rungs(table.returns) for table in tables]
 lowest = [next((rung.name for rung in found if rung.holds), "none") for found in verdicts]
-order = np.argsort([table.step for table in tables])
 print("step  actions      left unexplained by the best", *(f"{name:>13}" for name in RUNGS), "  lowest rung")
-for i in order:
-    sizes, losses = tables[i].mean.shape, [f"{rung.loss:13.1%}" for rung in verdicts[i]]
-    contact = "in range" if max(map(max, tables[i].actions)) > 4 else "moves only"
-    print(f"{tables[i].step:4}  {sizes[0]} x {sizes[1]} {contact:>11}", " " * 21, *losses, f"{lowest[i]:>14}")
+for table, found, name in zip(tables, verdicts, lowest, strict=True):
+    contact = "in range" if max(map(max, table.actions)) > 4 else "moves only"
+    sizes, losses = " x ".join(map(str, table.mean.shape)), [f"{rung.loss:13.1%}" for rung in found]
+    print(f"{table.step:4}  {sizes} {contact:>11}", " " * 21, *losses, f"{name:>14}")
 reveal(my_rung, Counter(lowest).most_common(1)[0][0], "None of these is a table that somebody made up.")
 
 # %% [markdown]
 # **Explain.** A line is a moment; the percentages are the share of the table's variance that the best table of the
-# class leaves unexplained. (Where the classes are too large to try every order of actions, the monotone fit is a
-# local search and its loss an upper bound: "none" then means "none found".) Look at the rows with moves only, and at
-# the best answers above. A monotone table needs *one* order of each agent's actions that is right whatever the others
-# do. Where to walk depends on where the others walk, as in the coordination games of chapter 01, and there is no such
-# order.
+# class leaves unexplained. Look at the rows with moves only, and at the best answers above. A monotone table needs
+# *one* order of each agent's actions that is right whatever the others do. Where to walk depends on where the others
+# walk, as in the coordination games of chapter 01; wherever the monotone rung fails there is no such order.
 #
 # Where the answer is "none", QMIX's class does not hold the values of the moment. Does that cost anything? **Regret**
 # is what the best pair pays more than the greedy one. But careful: the largest of 25 noisy means is large *because*
@@ -434,9 +433,9 @@ from qmix_edu.exercises.chapter_13 import check_honest_regret
 check_honest_regret(honest_regret)
 
 # %%
-for i in order:
-    naive, honest = tables[i].regret, chapter_13.honest_regret(tables[i].returns, tables[i].greedy)
-    print(f"step {tables[i].step:2}, {lowest[i]:>12}: regret {naive:.3f} in the table, {honest:+.3f} on other games")
+for table, name in zip(tables, lowest, strict=True):
+    honest = chapter_13.honest_regret(table.returns, table.greedy)
+    print(f"step {table.step:2}, {name:>12}: regret {table.regret:.3f} in the table, {honest:+.3f} on other games")
 
 # %% [markdown]
 # **Explain.** Put the last column beside the rungs. A table above the monotone rung *may* cost something, and it need

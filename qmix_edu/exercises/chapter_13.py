@@ -225,8 +225,12 @@ def jumps(q_tot: Array, alive: NDArray[np.bool_]) -> Array:
 
     ``q_tot`` is [T], ``alive`` [T + 1, u] says who lives at the begin of each step, and at the end.
     """
-    died = (alive[:-1] & ~alive[1:]).any(axis=1)  # during step 0, ..., T - 1
-    return np.diff(q_tot)[died[: len(q_tot) - 1]]
+    return np.diff(q_tot)[_died(alive)[: len(q_tot) - 1]]
+
+
+def _died(alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return whether anybody died during step 0, ..., T - 1."""
+    return np.asarray((alive[:-1] & ~alive[1:]).any(axis=1))
 
 
 def _deaths(seed: int = 15) -> list[tuple[Array, NDArray[np.bool_]]]:
@@ -255,12 +259,10 @@ def check_jumps(answer: Any) -> str:
     """By how much Q_tot changes when somebody dies."""
 
     def late(q: Array, alive: NDArray[np.bool_]) -> Array:
-        died = (alive[:-1] & ~alive[1:]).any(axis=1)
-        return np.array([q[k + 2] - q[k + 1] for k in np.flatnonzero(died) if k + 2 < len(q)])
+        return np.array([q[k + 2] - q[k + 1] for k in np.flatnonzero(_died(alive)) if k + 2 < len(q)])
 
     def early(q: Array, alive: NDArray[np.bool_]) -> Array:
-        died = (alive[:-1] & ~alive[1:]).any(axis=1)
-        return np.array([q[k] - q[k - 1] for k in np.flatnonzero(died) if 1 <= k < len(q)])
+        return np.array([q[k] - q[k - 1] for k in np.flatnonzero(_died(alive)) if 1 <= k < len(q)])
 
     def every_dead(q: Array, alive: NDArray[np.bool_]) -> Array:
         return np.diff(q)[(~alive[1 : len(q)]).any(axis=1)]
@@ -270,7 +272,7 @@ def check_jumps(answer: Any) -> str:
         return np.repeat(np.diff(q), died)
 
     def values(q: Array, alive: NDArray[np.bool_]) -> Array:
-        return q[1:][(alive[:-1] & ~alive[1:]).any(axis=1)[: len(q) - 1]]
+        return q[1:][_died(alive)[: len(q) - 1]]
 
     models: list[tuple[str, str, Callable[..., Any], int]] = [
         (

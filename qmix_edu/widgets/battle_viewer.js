@@ -27,7 +27,7 @@ function fieldOf({ positions }) {
     const scale = Math.min(...[width, height].map((size, k) => size / (ends[k][1] - ends[k][0])));
     const middle = ends.map(([low, high]) => (low + high) / 2);
     const place = ([x, y]) => [width / 2 + (x - middle[0]) * scale, height / 2 - (y - middle[1]) * scale];
-    return { place, radius: Math.min(Math.max(0.42 * scale, 6), 12) };
+    return { place, radius: Math.min(Math.max(0.42 * scale, positions[0].length > 20 ? 6 : 8), 12) };
   };
 }
 
