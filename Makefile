@@ -11,11 +11,12 @@ BIN := .venv/bin
 FIRST_PAGE := 00_start_here.ipynb
 CODE := qmix_edu matrix_games tools tests
 BENCHMARKS := matrix_game_costs speed
+COPIES := solutions
 # JupyterLab refuses to run as root (in a container, say) unless it is told to
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks course picture bench tables lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks course site picture bench tables lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -47,8 +48,11 @@ lint: set-up-dev ## style, formatting, types
 notebooks: set-up-dev ## make the student and solution copies from notebooks/source
 	@$(BIN)/python tools/notebooks.py
 
-course: set-up-dev ## run every notebook at full length; HTML pages in build/course
-	@$(BIN)/python tools/course.py
+course: set-up-dev ## run every notebook at full length; results in build/course (COPIES=student: those for the site)
+	@$(BIN)/python tools/course.py $(COPIES)
+
+site: set-up-dev ## build the site in build/site, offline, from what `make course COPIES=student` left
+	@$(BIN)/python tools/build_site.py
 
 picture: set-up-dev ## make the README's picture
 	@$(BIN)/python tools/picture.py

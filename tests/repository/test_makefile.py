@@ -28,6 +28,7 @@ def test_make_alone_lists_every_command():
         "lint",
         "notebooks",
         "course",
+        "site",
         "picture",
         "bench",
         "tables",
