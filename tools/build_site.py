@@ -10,6 +10,7 @@ the build with exit status 1.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -65,6 +66,7 @@ def build(site: Path, executed: Path) -> int:
     for name, words in lay_out(site / "source", executed).items():
         print(f"site: {name}: {words}", flush=True)
     shutil.rmtree(site / "html", ignore_errors=True)
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # or jax tells Sphinx's log of the accelerators that it does not find
     arguments = ["--fresh-env", "--quiet", "--fail-on-warning", "--doctree-dir", str(site / "doctrees")]
     return build_main([*arguments, str(site / "source"), str(site / "html")])
 

@@ -1,4 +1,4 @@
-"""What the site is built from, before Sphinx: chapters and what is said of them, explorers in notebooks, formulas, names."""
+"""What the site is made of, before Sphinx: chapters and what is said of them, explorers, formulas, public names."""
 
 import importlib.util
 import json
