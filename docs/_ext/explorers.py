@@ -122,5 +122,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("explorer", ExplorerDirective)
     app.connect("source-read", _read_chapter, priority=1)
     app.connect("build-finished", _write_scripts)
-    app.add_js_file("explorers.js", loading_method="defer")
+    for script in ("explorers.js", "keyboard.js"):
+        app.add_js_file(script, loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

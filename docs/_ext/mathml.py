@@ -30,7 +30,7 @@ def _inline(self: HTML5Translator, node: nodes.math) -> None:
 
 def _block(self: HTML5Translator, node: nodes.math_block) -> None:
     number = f"<span class='eqno'>({get_node_equation_number(self, node)})</span>" if node.get("number") else ""
-    self.body.append(f"<div class='math' tabindex='0'>{number}{mathml(node.astext(), 'block')}</div>\n")
+    self.body.append(f"<div class='math'>{number}{mathml(node.astext(), 'block')}</div>\n")
     raise nodes.SkipNode
 
 
