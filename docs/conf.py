@@ -28,6 +28,7 @@ html_theme = "furo"
 html_title = "qmix_edu"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "a11y-high-contrast-light"

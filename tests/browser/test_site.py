@@ -20,7 +20,7 @@ from playwright.sync_api import Page
 
 from qmix_edu.widgets import LadderExplorer, LandscapeExplorer, PayoffExplorer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # the first test waits for five chapters and for Sphinx
 
 ROOT = Path(__file__).parents[2]
 # Their explorers: landscape, learning, payoff, ladder, landscape. The other chapters stand on the site without outputs.
