@@ -9,7 +9,6 @@ project = "qmix_edu"
 author = "the qmix_edu authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "explorers", "mathml", "reference"]
 exclude_patterns = ["_ext"]
-suppress_warnings = ["myst.xref_missing"]
 
 # The chapters were executed beforehand; nothing may be fetched while a page is read.
 nb_execution_mode = "off"

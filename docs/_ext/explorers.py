@@ -3,6 +3,9 @@
 The directive ``{explorer} payoff`` shows one as Python makes it; in an executed chapter every explorer among the
 outputs stands as the notebook left it. The page holds the widget's state as JSON, and ``_static/explorers.js`` mounts
 the widget's own JavaScript on it.
+
+A new explorer needs a line in ``EXPLORERS`` under the name of its module and JavaScript file, its controls in
+``_static/explorers.js``, and a page in ``docs/explorers``.
 """
 
 from __future__ import annotations

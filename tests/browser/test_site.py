@@ -317,3 +317,11 @@ def test_formulas_are_drawn_and_solutions_are_not_shown(visit, page):
     assert all(box and box["height"] > 5 for box in (f.bounding_box() for f in formulas.all()[:20]))
     text = page.locator("article").inner_text()
     assert "raise NotImplementedError" in text and "not started" in text.lower() and "\\frac" not in text
+
+
+def test_a_link_of_the_gallery_leads_to_a_setting(visit, page):
+    visit("explorers/index")
+    page.get_by_text("climbing with ε-greedy data").click()
+    page.wait_for_function(READY)
+    twin = PayoffExplorer([[11, -30, 0], [-30, 7, 6], [0, 0, 5]], epsilon=0.2)
+    assert_equals_python(page, twin)
