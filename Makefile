@@ -12,11 +12,12 @@ FIRST_PAGE := 00_start_here.ipynb
 CODE := qmix_edu matrix_games tools tests
 BENCHMARKS := matrix_game_costs speed
 SWEEP := $(BIN)/qmix-edu sweep --out runs/pretrained
+COPIES := solutions
 # JupyterLab refuses to run as root (in a container, say) unless it is told to
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help python set-up set-up-dev lab test lint notebooks badges release course picture pretrained bench tables lock clean
+.PHONY: help python set-up set-up-dev lab test lint notebooks badges release course site picture pretrained bench tables lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/:.*## /	/' | expand -t 12
@@ -54,8 +55,11 @@ badges: set-up-dev ## say where the course is published (REPOSITORY=owner/name o
 release: set-up-dev ## what a teacher hands out, and a course for nbgrader: build/release
 	@$(BIN)/python tools/release.py
 
-course: set-up-dev ## run every notebook at full length; HTML pages in build/course
-	@$(BIN)/python tools/course.py
+course: set-up-dev ## run every notebook at full length; results in build/course (COPIES=student: those for the site)
+	@$(BIN)/python tools/course.py $(COPIES)
+
+site: set-up-dev ## build the site in build/site, offline, from what `make course COPIES=student` left
+	@$(BIN)/python tools/build_site.py
 
 picture: set-up-dev ## make the README's picture
 	@$(BIN)/python tools/picture.py

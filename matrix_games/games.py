@@ -230,7 +230,7 @@ def platonia_like(n: int) -> MatrixGame:
     """``n`` agents wait (0) or send (1); the reward is ``n`` if exactly one sends and 0 otherwise.
 
     Source: after the Platonia dilemma in Castellini et al., The representational capacity of action-value
-        networks for multi-agent reinforcement learning, AAMAS 2019.
+    networks for multi-agent reinforcement learning, AAMAS 2019.
     Differs from it: these payoffs are our own reading.
 
     Raises:

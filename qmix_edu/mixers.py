@@ -67,7 +67,7 @@ class QMixer(nn.Module):
         self.hyper_v = two_layers(state_size, embed, 1)
 
     def raw_parameters(self, state: Float[Tensor, "*b s"]) -> dict[str, Tensor]:
-        """Return what the hypernetworks say, before the constraint: w1 [*b n E], b1 [*b E], w2 [*b E], v [*b]."""
+        """Return what the hypernetworks say, before the constraint: w1 [b n E], b1 [b E], w2 [b E], v [b]."""
         return {
             "w1": self.hyper_w1(state).unflatten(-1, (self.n_agents, self.embed)),
             "b1": self.hyper_b1(state),

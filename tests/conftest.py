@@ -5,8 +5,11 @@ Nothing here imports torch or jax, so a test of the repository alone starts quic
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from jaxtyping import install_import_hook
 
 
@@ -28,3 +31,24 @@ os.environ["QMIX_EDU_PROGRESS"] = ""
 
 # In the tests only: every call checks the array shapes that its signature names.
 install_import_hook(["qmix_edu", "matrix_games"], "shape_checks.checked")
+
+
+@pytest.fixture(scope="session")
+def executed() -> Callable[[Path], Any]:
+    """Return a function that executes a notebook with shortened trainings; each notebook once in a session."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+    from course import execute
+
+    memory: dict[Path, Any] = {}
+
+    def run(path: Path) -> Any:
+        if path not in memory:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("QMIX_EDU_FAST", "1")
+                patch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+                memory[path] = execute(path, timeout=240)
+        notebook, problem = memory[path]
+        assert problem == "", f"{path.name} ended with {problem}"
+        return notebook
+
+    return run

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STUDENT = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -24,17 +23,6 @@ import notebooks  # noqa: E402
 
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def run(path, monkeypatch):
-    """Execute a notebook where it lies, its trainings shortened."""
-    monkeypatch.setenv("QMIX_EDU_FAST", "1")
-    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    ).execute()
-    return notebook
 
 
 def outcomes(notebook):
@@ -59,15 +47,15 @@ def test_copies_are_what_their_sources_give():
 
 
 @pytest.mark.parametrize("path", STUDENT, ids=lambda p: p.stem)
-def test_untouched_student_copy_runs_and_nothing_is_started(path, monkeypatch):
-    said = outcomes(run(path, monkeypatch))
+def test_untouched_student_copy_runs_and_nothing_is_started(path, executed):
+    said = outcomes(executed(path))
     assert said, f"{path.name} has no exercise"
     assert [s for s in said if not s[1].startswith("not started")] == []
 
 
 @pytest.mark.parametrize("path", SOLUTION, ids=lambda p: p.stem)
-def test_solution_copy_runs_and_everything_is_correct(path, monkeypatch):
-    said = outcomes(run(path, monkeypatch))
+def test_solution_copy_runs_and_everything_is_correct(path, executed):
+    said = outcomes(executed(path))
     assert [s for s in said if not s[1].startswith("correct")] == []
 
 

@@ -30,6 +30,7 @@ def test_make_alone_lists_every_command():
         "badges",
         "release",
         "course",
+        "site",
         "picture",
         "bench",
         "tables",
