@@ -53,7 +53,7 @@ def test_all_of_it_is_small():
 
 @pytest.mark.parametrize("wanted", [("3s_vs_5z", "qmx"), ("3s_vs_6z", "qmix"), ("..", "x")])
 def test_an_unknown_team_is_answered_with_those_that_exist(wanted):
-    with pytest.raises(ValueError, match=r"no trained team .*the nearest are .*3s_vs_5z-"):
+    with pytest.raises(ValueError, match=r"no trained team .*the nearest are 3"):
         pretrained.load(*wanted)
 
 
