@@ -7,26 +7,32 @@
 # - train a team of marines and watch what it has learnt;
 # - act greedily under a mask of available actions;
 # - put an honest interval around a win rate, and say how many battles a comparison takes;
-# - say what one trained team proves about an algorithm, and what it does not.
+# - say what one trained team proves about an algorithm, and what it does not;
+# - read a comparison over several seeds: quartile bands, and how often fewer seeds would have given the other order.
 #
-# **Time needed:** 50 minutes; about three of them the machine trains while you read. Four exercises. Before it:
+# **Time needed:** 70 minutes; about four of them the machine trains while you read. Five exercises. Before it:
 # chapters 03 (VDN), 04 and 06 (QMIX).
 
 # %%
 from collections import Counter
+from dataclasses import replace
+from itertools import combinations, product
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 import qmix_edu
-from qmix_edu import algorithms, evaluate, wilson_interval
+from qmix_edu import algorithms, evaluate, pretrained, wilson_interval
 from qmix_edu.battle_plots import battle_player, plot_filmstrip, plot_win_curves
 from qmix_edu.battles import record_battles
 from qmix_edu.exercises import chapter_12, reveal, steps
-from qmix_edu.plots import plot_win_rates
+from qmix_edu.plots import plot_learning_curves, plot_win_rates
+from qmix_edu.settings import train_settings
+from qmix_edu.sweep import interquartile_mean
 
 # Networks as small as ours spend more time on sharing work between threads than on the work itself.
 _ = torch.set_num_threads(1)
@@ -143,13 +149,12 @@ def with_band(m):
     return m["env_steps"], m["win_rate"], *wilson_interval(won, m["eval_episodes"])
 
 
-def train_team(name, algorithm, seed):
+def train_team(name, algorithm, seed, until=STEPS, settings=None):
     env = qmix_edu.make_env("smax/3m", n_envs=32, seed=seed)
     teams[name], curves[name] = algorithm(env.spec, seed=seed), []
     status, picture = (display(Markdown("…"), display_id=True) for _ in range(2))
-    for m in qmix_edu.train(env, teams[name], STEPS, seed=seed):
-        done = f"{name}: {m['env_steps']:,} of {STEPS:,} steps, {m['cpu_seconds']:.0f} CPU-s"
-        status.update(Markdown(done))
+    for m in qmix_edu.train(env, teams[name], until, settings=settings, seed=seed):
+        status.update(Markdown(f"{name}: {m['env_steps']:,} of {until:,} steps, {m['cpu_seconds']:.0f} CPU-s"))
         if "win_rate" in m:
             curves[name].append(with_band(m))
             picture.update(picture_of(curves))
@@ -389,14 +394,192 @@ reveal(same_again, inside, f"The two teams of one algorithm lie {100 * gap:.1f} 
 # %% [markdown]
 # **Explain.** Compare the distance between the two QMIX teams with the distances between the algorithms. More battles
 # make the first interval narrower, and they do not touch this second kind of doubt: only more *seeds* do. That is why
-# papers on SMAC show the median of five or more seeds with quartiles. Our own runs over several seeds, of all three on
-# this map and on 2s3z, are in `docs/results.md`, each with its command.
+# papers on SMAC show the median of five or more seeds with quartiles. So shall we.
+#
+# ## 8. Five seeds, two maps
+#
+# On `3s_vs_5z` three stalkers, which shoot from a distance, meet five zealots, which have to come close. Two million
+# steps take one team about five minutes of processor time, and there are fifteen teams: five seeds of each algorithm,
+# all with the same settings. They were trained beforehand and come with the package, with their curves. For `3m` we
+# have five seeds of 300,000 steps.
+#
+# **Predict.** Order the three by the median of their final win rates on `3s_vs_5z`, the best first. And say to
+# yourself: will the distances be about those of `3m`?
+
+# %%
+my_second_order = ...
+
+# %%
+MAPS, METHODS = ("3s_vs_5z", "3m"), {"QMIX": "qmix", "VDN": "vdn", "IQL": "iql"}
+figure, axes = plt.subplots(1, 2, figsize=(12, 3.8), sharey=True, layout="constrained")
+for map_name, ax in zip(MAPS, axes, strict=True):
+    runs = {name: pretrained.curves(map_name)[key] for name, key in METHODS.items()}
+    plot_learning_curves(runs, ylabel="win rate (share of greedy battles)", ax=ax)
+    ax.set(title=map_name, ylim=(-0.02, 1.02))
+    ax.xaxis.set_major_formatter(EngFormatter())
+
+# %% [markdown]
+# **Picture.** Win rate in 128 greedy battles against environment steps (k: thousand, M: million). The line is the
+# median over five seeds; half of the seeds lie in the band, which goes from the first quartile to the third. This band
+# is *not* that of section 3: there it was the luck of the battles of one team, here it is how teams differ.
+#
+# The last policy of every run has played 256 battles more:
+
+# %%
+final = {m: {name: pretrained.final_win_rates(m)[key] for name, key in METHODS.items()} for m in MAPS}
+for map_name in MAPS:
+    for name, rates in final[map_name].items():
+        spent = np.median(pretrained.cpu_seconds(map_name)[METHODS[name]])
+        seeds = " ".join(f"{rate:.2f}" for rate in sorted(rates))
+        print(f"{map_name:8}  {name:4}  median {np.median(rates):.2f}   seeds {seeds}   {spent:3.0f} CPU-s each")
+found = sorted(METHODS, key=lambda name: np.median(final["3s_vs_5z"][name]), reverse=True)
+reveal(my_second_order, found, "By the medians of five seeds.")
+
+# %% [markdown]
+# **Explain.** The order of the medians is the same on both maps, QMIX, VDN, IQL; the distance is not. On `3m` they are
+# .85, .75 and .61: VDN does not fail there. On `3s_vs_5z` they are .99, .46 and .23. "QMIX beats VDN" would
+# be true of both maps and hide what matters, *by how much*, and that it depends on the map.
+#
+# Look at the curves of VDN and IQL again, before their end. At how many of the evaluations is the median of IQL above
+# that of VDN?
+
+
+# %%
+def medians(runs, at):
+    return np.median([np.interp(at, env_steps, win_rates) for env_steps, win_rates in runs], axis=0)
+
+
+at = np.arange(100_000, 2_000_001, 100_000)
+vdn, iql = (medians(pretrained.curves("3s_vs_5z")[name], at) for name in ("vdn", "iql"))
+for ahead, where in {"IQL ahead": at[iql > vdn], "VDN ahead": at[vdn > iql]}.items():
+    print(f"{ahead}, after million steps:", *(f"{x / 1e6:.1f}" for x in where))
+
+# %% [markdown]
+# The budget of two million steps was fixed before the runs. Had it been one and a half, the last place would be another
+# algorithm's. A ranking belongs to a map, a budget and a measure; a curve shows what a table of final values hides.
+#
+# ## 9. Five seeds, or two?
+#
+# Five teams of each cost an hour and more. Suppose we had trained only two seeds of VDN and two of IQL. We do not have
+# to guess what we would have reported: two of five can be drawn in ten ways, for either algorithm, which makes a
+# hundred pairs of small experiments.
+#
+# **Predict.** In which share of the hundred is the median of IQL on `3s_vs_5z` higher than that of VDN? And with
+# *three* seeds of each, will the share be larger or smaller? Write the first as a number between 0 and 1.
+
+# %%
+my_share = ...
+
+# %% [markdown]
+# **Exercise 5.** Write `wrong_order`. `rates` are the final win rates of all seeds of the algorithm that is ahead,
+# `other_rates` those of the other. Take every way to choose k seeds of the one together with every way to choose k of
+# the other, and return the share in which the other's median is higher (equal is not higher). `combinations` and
+# `product` are imported.
+
+
+# %% tags=["exercise"]
+def wrong_order(rates, other_rates, k):
+    """Return the share of experiments with k seeds each in which the other algorithm has the higher median."""
+    ### BEGIN SOLUTION
+    ours, others = ([np.median(chosen) for chosen in combinations(all_of, k)] for all_of in (rates, other_rates))
+    return np.mean([other > our for our, other in product(ours, others)])
+    ### END SOLUTION
+
+
+# %%
+from qmix_edu.exercises.chapter_12 import check_wrong_order
+
+check_wrong_order(wrong_order)
+
+# %%
+for map_name, better, other in product(MAPS, ["QMIX", "VDN"], ["VDN", "IQL"]):
+    if better != other:
+        rates, other_rates = final[map_name][better], final[map_name][other]
+        shares = (f"{chapter_12.wrong_order(rates, other_rates, k):5.2f}" for k in (1, 2, 3, 4))
+        print(f"{map_name:8}  {better:4} before {other:4} wrong with 1, 2, 3, 4 seeds:", *shares)
+share = chapter_12.wrong_order(final["3s_vs_5z"]["VDN"], final["3s_vs_5z"]["IQL"], 2)
+reveal(my_share, round(share, 2), "Look at three seeds, in the same line.")
+
+# %% [markdown]
+# **Explain.** That QMIX is first on `3s_vs_5z`, a single one of these seeds would have shown: its worst team wins more
+# often than the best of the others. A distance as large as this does not need five seeds. VDN before IQL is another
+# matter: one seed of each gives the wrong order in 24 of 100 cases, two in 5, and three in 21. *More* seeds, and worse?
+# The median of two numbers is their mean. The median of three is one of the seeds, the middle one, and two of VDN's
+# five teams ended far below the rest: where both are drawn, one of them is the median. With so few seeds it matters
+# which statistic you choose, and you have to choose it before you see the numbers.
+#
+# The share has a blind spot, too. All five against all five leave one experiment, so the share is 0 or 1. That is
+# no certainty: it takes the five for all there are, and other seeds would give other win rates. The *bootstrap* draws
+# five of the five *with* replacement, again and again, and asks how far the result moves. The result is here the
+# **interquartile mean** (IQM), the mean of the middle half: it heeds more of the seeds than the median does, and a
+# single odd one less than the mean does.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(10, 2.4), sharey=True, layout="constrained")
+for map_name, ax in zip(MAPS, axes, strict=True):
+    middle = [interquartile_mean([np.array(rates)]) for rates in final[map_name].values()]
+    plot_win_rates(list(METHODS), [m for m, _ in middle], *zip(*(ends for _, ends in middle), strict=True), ax=ax)
+    ax.set(title=map_name, xlabel="IQM of the final win rates of five seeds")
+
+# %% [markdown]
+# **Picture.** Interquartile mean and its 95 % bootstrap interval, five seeds each. On `3s_vs_5z` QMIX's interval lies
+# far above the others; those of VDN and IQL are wide, and they overlap. (Overlap alone is no verdict, as exercise 4
+# showed. [Chapter 14](14_ablations.ipynb) has a test for few seeds, and asks how often such an interval holds what it
+# promises: with few seeds, less often than it says.) So report: QMIX before both; VDN before IQL in these five seeds,
+# which do not suffice to be sure.
+
+# %% [markdown]
+# ## 10. Your turn: move the ranking
+#
+# Until now all three explored alike: ε fell over 100,000 steps. Nothing obliges them to. Below, QMIX gets a slow
+# schedule and VDN a fast one, on `3m`, for 100,000 steps each (less than a minute together).
+#
+# **Predict.** Who wins more battles after 100,000 steps: `"QMIX"` with ε falling over 400,000 steps, or `"VDN"` with
+# ε falling over 10,000?
+
+# %%
+my_winner = ...
+
+# %%
+SHORT = steps(100_000, fast=3_000)
+epsilon_steps = {"QMIX": 400_000, "VDN": 10_000}  # change them; add "IQL"
+
+default = train_settings("smax/3m")
+retuned = {}
+for name, falls_over in epsilon_steps.items():
+    retuned[name] = f"{name}, ε over {falls_over:,}"
+    settings = replace(default, epsilon_steps=falls_over)
+    train_team(retuned[name], getattr(algorithms, METHODS[name]), 0, until=SHORT, settings=settings)
+
+
+# %%
+def win_rate_after(name, env_steps):
+    return min(curves[name], key=lambda point: abs(point[0] - env_steps))[1]
+
+
+reached = {name: win_rate_after(name, SHORT) for name in [*METHODS, *retuned.values()] if curves[name]}
+for name in sorted(reached, key=reached.get, reverse=True):
+    low, high = wilson_interval(round(reached[name] * default.eval_episodes), default.eval_episodes)
+    print(f"{reached[name]:.2f} ({low:.2f} to {high:.2f})  {name}")
+winner = max(retuned, key=lambda name: reached.get(retuned[name], 0))
+reveal(my_winner, winner, f"After {SHORT:,} steps, one seed each; a bare name has the default schedule.")
+
+# %% [markdown]
+# **Explain.** When we ran this with the seeds 0, 1 and 2, VDN won .68, .59 and .60 of 128 battles, QMIX .55, .50 and
+# .55: the order of section 8 is turned round. After 100,000 steps QMIX's ε stood at 1 - .95/4 = .76: three of four
+# actions were still drawn at random, while VDN had explored little for nine tenths of the time. Nothing else had
+# changed. With the *same* schedule for both, fast, slow or default, QMIX was ahead when we tried (one seed).
+#
+# A paper that tunes its own method, and leaves the other at what happened to be the default, compares the tuning. Give
+# every method the same budget for it, and say what it was. Now change the cell: which schedules make IQL win? And what
+# does one seed of each say about your new ranking?
 
 # %% [markdown]
 # ## Two things people believe
 #
 # - *"QMIX beats VDN everywhere."* Its class of functions is larger, but a larger class helps only where it is
-#   needed, and what is learnt within the budget decides. Section 6 is one map where the sum does well.
+#   needed, and what is learnt within the budget decides. `3m` is one map where the sum does well; on `3s_vs_5z` it
+#   does not, and section 10 turns the order round by exploration alone.
 # - *"One curve is a result."* It is one team out of all that this algorithm could have made, measured with luck at
 #   every point. Section 4 is the luck of the battles, section 7 that of the seed.
 #
@@ -406,6 +589,8 @@ reveal(same_again, inside, f"The two teams of one algorithm lie {100 * gap:.1f} 
 # - n battles leave a standard error of √(p(1-p)/n): 8.8 points for 32, 3.1 for 256, at p = .5.
 # - Variances add; half the difference takes four times the battles.
 # - Battles measure a team, seeds measure an algorithm. Report both numbers.
+# - A large distance shows with two seeds, a small one not surely with five. A ranking belongs to a map, a budget and
+#   the settings that each method was given.
 #
 # **The next question.** The mixer was trained along with the marines. What has it learnt? → chapter 13
 #
@@ -416,4 +601,6 @@ reveal(same_again, inside, f"The two teams of one algorithm lie {100 * gap:.1f} 
 # - Rutherford et al., *JaxMARL*, 2023 ([arXiv 2311.10090](https://arxiv.org/abs/2311.10090)): SMAX.
 # - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)); Sunehag et al., *VDN*, 2017
 #   ([arXiv 1706.05296](https://arxiv.org/abs/1706.05296)).
+# - Agarwal et al., *Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021
+#   ([arXiv 2108.13264](https://arxiv.org/abs/2108.13264)): few seeds, the interquartile mean and its interval.
 # - Wilson, *Probable inference, the law of succession, and statistical inference*, JASA 22(158), 1927: the interval.

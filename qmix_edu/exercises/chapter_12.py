@@ -1,8 +1,12 @@
-"""Checks of chapter 12: masked greedy actions, and how sure one may be of a win rate."""
+"""Checks of chapter 12: masked greedy actions, how sure one may be of a win rate, and of an order of algorithms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import combinations, combinations_with_replacement, product
+from math import comb
+from statistics import fmean, median, median_high, median_low
 from typing import Any
 
 import numpy as np
@@ -353,3 +357,112 @@ def check_supported(supported: Any) -> str:
         misconceptions=[Misconception(name, sentence, model, hint) for name, sentence, model, hint in names],
     )
     return "now it is about these two teams. Whether the *algorithm* is better, only more seeds can say."
+
+
+Statistic = Callable[[Sequence[float]], float]
+Choices = Callable[[Sequence[float], int], Iterable[tuple[float, ...]]]
+Wins = Callable[[float, float], bool]
+
+
+def wrong_order(rates: Sequence[float], other_rates: Sequence[float], k: int) -> float:
+    """Share of all experiments with ``k`` seeds of each algorithm in which the other's median is higher.
+
+    ``rates`` and ``other_rates`` are the final win rates of all seeds; an experiment is one of the ways to choose ``k``
+    of the first, together with one of the ways to choose ``k`` of the second.
+    """
+    return _share(rates, other_rates, k)
+
+
+def _share(
+    rates: Sequence[float],
+    other_rates: Sequence[float],
+    k: int,
+    statistic: Statistic = median,
+    choices: Choices = combinations,
+    wins: Wins = lambda other, our: other > our,
+) -> float:
+    ours, others = ([statistic(chosen) for chosen in choices(values, k)] for values in (rates, other_rates))
+    return float(np.mean([wins(other, our) for our, other in product(ours, others)]))
+
+
+def _same_seeds(rates: Sequence[float], other_rates: Sequence[float], k: int) -> float:
+    """Choose the same seeds of both."""
+    pairs = zip(combinations(rates, k), combinations(other_rates, k), strict=True)
+    return float(np.mean([median(other) > median(our) for our, other in pairs]))
+
+
+def _experiments() -> list[tuple[list[float], list[float], int]]:
+    """Return win rates of equally many seeds each, the first algorithm ahead; some rates occur in both."""
+    rng = np.random.default_rng(7)
+    cases = [
+        ((rng.integers(40, 200, size=n) / 256).tolist(), (rng.integers(0, 160, size=n) / 256).tolist(), k)
+        for n in (4, 5)
+        for k in range(1, n)
+    ]
+    return [*cases, ([0.5, 0.75, 0.25], [0.5, 0.25, 0.75], 1), ([0.5, 0.75, 0.25, 0.5], [0.5, 0.25, 0.75, 0.5], 2)]
+
+
+@check(
+    CHAPTER,
+    hints=(
+        "First list the medians that k seeds of the one algorithm can give, then those of the other. Every median of "
+        "the one may meet every median of the other.",
+        "`[np.median(chosen) for chosen in combinations(rates, k)]` are the medians of the one; `product` of both "
+        "lists gives the pairs; return the share of pairs in which the other's is higher.",
+        "wrong_order([.5, .9], [.1, .6], 1) is 1/4: of the four pairs only (.5, .6) has the wrong order. With k = 2 it "
+        "is 0: the medians are .7 and .35.",
+    ),
+)
+def check_wrong_order(answer: Any) -> str:
+    """How often few seeds give the wrong order."""
+    paired = "you give both algorithms the same seeds; each choice of the one may meet *every* choice of the other."
+    replacement = "you draw a seed more than once; an experiment has k *different* seeds: `combinations`."
+    ties = "you count equal medians as a wrong order; the other's has to be *higher*."
+    names: list[tuple[str, str, Callable[..., float]]] = [
+        ("the same seeds for both", paired, _same_seeds),
+        ("seeds drawn twice", replacement, partial(_share, choices=lambda values, k: product(values, repeat=k))),
+        ("seeds drawn twice", replacement, partial(_share, choices=combinations_with_replacement)),
+        (
+            "mean for median",
+            "you compare the means; the mean and the median of two agree, those of more do not.",
+            partial(_share, statistic=fmean),
+        ),
+        (
+            "the best seed",
+            "you compare the best seeds. With more seeds the best one rises by luck alone.",
+            partial(_share, statistic=max),
+        ),
+        (
+            "half a median",
+            "of an even number you take one of the two in the middle; the median is their mean.",
+            partial(_share, statistic=median_high),
+        ),
+        (
+            "half a median",
+            "of an even number you take one of the two in the middle; the median is their mean.",
+            partial(_share, statistic=median_low),
+        ),
+        ("ties count as wrong", ties, partial(_share, wins=lambda other, our: other >= our)),
+        (
+            "the right order",
+            "you return how often the order is right; the question is how often it is wrong.",
+            partial(_share, wins=lambda other, our: our > other),
+        ),
+        (
+            "a number of pairs",
+            "you return how many pairs have the wrong order; divide by the number of all pairs.",
+            lambda rates, others, k: _share(rates, others, k) * comb(len(rates), k) * comb(len(others), k),
+        ),
+        (
+            "one seed only",
+            "your answer does not depend on k: you compare single seeds.",
+            lambda rates, others, k: _share(rates, others, 1),
+        ),
+    ]
+    diagnose(
+        answer,
+        _experiments(),
+        right=wrong_order,
+        misconceptions=[Misconception(name, sentence, model, hint=2) for name, sentence, model in names],
+    )
+    return "exact, but only for the seeds that there are: others would have given other win rates."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations, combinations_with_replacement, permutations, product
 from math import ceil, floor, sqrt
 
 import numpy as np
@@ -198,7 +199,78 @@ def test_the_hint_of_supported_is_true():
     assert wilson(225, 256)[0] < wilson(203, 256)[1]
 
 
-@pytest.mark.parametrize("name", ["masked_greedy", "wilson", "battles_needed", "supported"])
+def order(statistic=np.median, choose=combinations, wrong=lambda our, other: other > our, over=np.mean):
+    """Return an answer with one part of it exchanged."""
+
+    def answer(rates, other_rates, k):
+        ours = [statistic(chosen) for chosen in choose(rates, k)]
+        others = [statistic(chosen) for chosen in choose(other_rates, k)]
+        return over([wrong(our, other) for our in ours for other in others])
+
+    return answer
+
+
+def same_seeds(rates, other_rates, k):
+    chosen = list(combinations(range(len(rates)), k))
+    return sum(np.median([rates[i] for i in c]) < np.median([other_rates[i] for i in c]) for c in chosen) / len(chosen)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (same_seeds, "the same seeds for both"),
+        (order(choose=lambda values, k: product(values, repeat=k)), "seeds drawn twice"),
+        (order(choose=combinations_with_replacement), "seeds drawn twice"),
+        (order(statistic=np.mean), "mean for median"),
+        (order(statistic=max), "the best seed"),
+        (order(statistic=lambda c: sorted(c)[len(c) // 2]), "half a median"),
+        (order(statistic=lambda c: sorted(c)[(len(c) - 1) // 2]), "half a median"),
+        (order(wrong=lambda our, other: our <= other), "ties count as wrong"),
+        (order(wrong=lambda our, other: our > other), "the right order"),
+        (lambda r, o, k: np.mean([a > b for a, b in zip(r, o, strict=True)]), "not yet"),
+        (order(over=sum), "a number of pairs"),
+        (lambda r, o, k: np.mean(np.array(r)[:, None] < np.array(o)), "one seed only"),
+        (lambda r, o, k: 0.05, "a constant"),
+        (order(statistic=min), "not yet"),
+        (lambda r, o, k: float(np.median(o) > np.median(r)), "not yet"),
+    ],
+)
+def test_wrong_order_wrong(answer, name):
+    assert chapter.check_wrong_order(answer).misconception == name
+
+
+def by_loop(rates, other_rates, k):
+    wrong = pairs = 0
+    for ours in combinations(rates, k):
+        for others in combinations(other_rates, k):
+            pairs += 1
+            wrong += np.median(others) > np.median(ours)
+    return wrong / pairs
+
+
+def by_sorting(rates, other_rates, k):
+    """Count with a binary search among the sorted medians."""
+    ours = np.sort([np.median(c) for c in combinations(rates, k)])
+    return np.searchsorted(ours, [np.median(c) for c in combinations(other_rates, k)]).mean() / len(ours)
+
+
+@pytest.mark.parametrize("answer", [by_loop, by_sorting, order(choose=permutations)])
+def test_wrong_order_right(answer):
+    assert chapter.check_wrong_order(answer).status == "correct"
+
+
+def test_single_seeds_in_the_wrong_order_are_mann_whitneys_u():
+    rng = np.random.default_rng(0)
+    rates, other_rates = rng.normal(0.5, 1, size=5), rng.normal(0, 1, size=5)
+    u = scipy.stats.mannwhitneyu(other_rates, rates).statistic  # pairs in which the first sample is higher
+    assert chapter.wrong_order(rates.tolist(), other_rates.tolist(), 1) == pytest.approx(u / 25)
+
+
+def test_the_hint_of_wrong_order_is_true():
+    assert [chapter.wrong_order([0.5, 0.9], [0.1, 0.6], k) for k in (1, 2)] == [0.25, 0]
+
+
+@pytest.mark.parametrize("name", ["masked_greedy", "wilson", "battles_needed", "supported", "wrong_order"])
 def test_hints_name_the_solution(name):
     check = getattr(chapter, f"check_{name}")
     assert check.exercise == name
