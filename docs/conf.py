@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "qmix_edu"
 author = "the qmix_edu authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "explorers", "mathml", "reference"]
-exclude_patterns = ["_ext"]
+exclude_patterns = ["_ext", "students.md"]  # the README of the students' folder
 
 # The chapters were executed beforehand; nothing may be fetched while a page is read.
 nb_execution_mode = "off"

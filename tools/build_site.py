@@ -42,6 +42,7 @@ def chapter(path: Path, executed: Path) -> tuple[NotebookNode, str]:
             problem = "changed since it was executed"
         else:
             notebook, problem = ran, ""
+    notebook.cells = [cell for cell in notebook.cells if "set-up" not in cell.metadata.get("tags", [])]
     fast = notebook.metadata.get("qmix_edu", {}).get("fast", False)
     if problem or fast:
         note = nbformat.v4.new_markdown_cell(NOT_EXECUTED if problem else SHORTENED, id="note")

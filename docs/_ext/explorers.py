@@ -23,7 +23,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from matrix_games import HystereticQ, IndependentQ, LockedDistributedQ, catalogue, play
-from qmix_edu.widgets import LadderExplorer, LandscapeExplorer, LearningExplorer, PayoffExplorer
+from qmix_edu import pretrained
+from qmix_edu.battles import record_episodes
+from qmix_edu.widgets import BattleViewer, LadderExplorer, LandscapeExplorer, LearningExplorer, PayoffExplorer
 from qmix_edu.widgets.modules import css, esm
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -42,12 +44,17 @@ def _learning() -> LearningExplorer:
     )
 
 
+def _battle() -> BattleViewer:
+    return BattleViewer(record_episodes(*pretrained.load("3s_vs_5z", "qmix", n_envs=1), episodes=1))
+
+
 # What the gallery shows; the name is that of the JavaScript file.
 EXPLORERS: dict[str, Callable[[], Any]] = {
     "payoff": PayoffExplorer,
     "ladder": LadderExplorer,
     "landscape": lambda: LandscapeExplorer.random(9),
     "learning": _learning,
+    "battle_viewer": _battle,
 }
 
 

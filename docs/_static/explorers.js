@@ -4,7 +4,9 @@
 
 (() => {
   const here = document.currentScript.src;
-  const QUIET_MS = 250; // between a change and the address that has it; browsers limit how often an address may change
+  // Between a change and the address that has it, and longer than a step of a battle that plays: browsers limit how often
+  // an address may change.
+  const QUIET_MS = 400;
 
   // --- the controls of each explorer: how a value is written in an address, and read from one that anybody may have made
   const integer = (text, n) => (/^\d{1,6}$/.test(text) && Number(text) < n ? Number(text) : undefined);
@@ -38,6 +40,13 @@
   });
   const index = (count) => ({ write: String, read: (text, model) => integer(text, count(model)) });
   const oneOf = (names) => ({ write: String, read: (text, model) => names(model).find((name) => name === text) });
+  const different = (count) => ({
+    write: String,
+    read: (text, model) => {
+      const n = count(model), both = pair(n).read(text);
+      return both && (both[0] !== both[1] || n === 1) ? both : undefined;
+    },
+  });
   const solutions = pair(1000);
   const shown = {
     write: ({ supermodular, monotone }) => solutions.write([supermodular, monotone]),
@@ -59,6 +68,11 @@
       view: oneOf(() => ["all runs", "one run"]),
       run: index((model) => model.get("data").learners[0].shown.length),
     },
+    battle_viewer: {
+      episode: index((model) => model.get("record").episodes.length),
+      step: index((model) => model.get("record").episodes[model.get("episode")].reward.length + 1),
+      agents: different((model) => model.get("record").n_agents),
+    },
   };
 
   // --- the address
@@ -71,11 +85,11 @@
     return `#${[`explorer=${encodeURIComponent(name)}`, ...parts].join("&")}`;
   }
 
-  // The controls that an address sets, or the sentence that says what is wrong with it.
-  function readAddress(parts, { kind, model }) {
-    const values = {};
-    for (const [control, text] of parts) {
-      const value = Object.hasOwn(CONTROLS[kind], control) ? CONTROLS[kind][control].read(text, model) : undefined;
+  // The values of all controls, as an address sets them or where they began, or the sentence that says what is wrong.
+  function readAddress(parts, { kind, model, start }) {
+    const values = {}, asked = { get: (name) => (Object.hasOwn(values, name) ? values[name] : model.get(name)) };
+    for (const [control, text] of Object.entries({ ...start, ...Object.fromEntries(parts) })) {
+      const value = Object.hasOwn(CONTROLS[kind], control) ? CONTROLS[kind][control].read(text, asked) : undefined;
       if (value === undefined) {
         const told = `${control}=${text}`;
         return { wrong: `The address asks for “${told.length > 60 ? `${told.slice(0, 60)}…` : told}”, which this explorer cannot show, so it is ignored.` };
@@ -97,7 +111,7 @@
     const { values, wrong } = readAddress(parts, explorer);
     explorer.node.scrollIntoView();
     if (wrong) explorer.message.textContent = wrong;
-    else for (const [control, value] of Object.entries({ ...explorer.first, ...values })) explorer.model.set(control, value);
+    else for (const [control, value] of Object.entries(values)) explorer.model.set(control, value);
   }
 
   // --- the page
@@ -148,7 +162,6 @@
       }, true);
     }
     const controls = Object.keys(CONTROLS[kind]);
-    explorer.first = Object.fromEntries(controls.map((control) => [control, values[control]]));
     explorer.start = Object.fromEntries(controls.map((control) => [control, CONTROLS[kind][control].write(values[control])]));
     window.qmixExplorers[kind].render({ model: explorer.model, el: node });
     return explorer;

@@ -5,7 +5,9 @@ of each, reached by address, and each explorer moved by keyboard and mouse.
 """
 
 import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,20 +20,22 @@ from axe_playwright_python.sync_playwright import Axe
 from explorers import assert_same, cell, press, radio, random_table, root, shown, slider
 from playwright.sync_api import Page
 
-from qmix_edu.widgets import LadderExplorer, LandscapeExplorer, PayoffExplorer
+from qmix_edu.records import Record
+from qmix_edu.widgets import BattleViewer, LadderExplorer, LandscapeExplorer, PayoffExplorer
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # the first test waits for five chapters and for Sphinx
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # the first test waits for six chapters and for Sphinx
 
 ROOT = Path(__file__).parents[2]
-# Their explorers: landscape, learning, payoff, ladder, landscape. The other chapters stand on the site without outputs.
+# Their explorers: landscape, learning, payoff, ladder, landscape, battle viewer. The others have no outputs.
 EXECUTED = [
     "00_start_here",
     "02_independent_learners",
     "03_additive_factorisation",
     "04_monotonic_factorisation",
     "06_inside_the_mixer",
+    "13_inside_a_trained_qmix",
 ]
-GALLERY = ["payoff", "ladder", "landscape", "learning"]
+GALLERY = ["payoff", "ladder", "landscape", "learning", "battle_viewer"]
 PAGES = [
     "index",
     "chapters",
@@ -41,6 +45,7 @@ PAGES = [
     "algorithms/qmix",
     "results",
     "reference/qmix_edu.mixers",
+    "teachers_guide",
     "without_installing",
 ]
 SHOWS = """
@@ -198,6 +203,22 @@ def test_ten_settings_of_mixers_and_learners_by_address_equal_python(visit, page
         assert_equals_python(page, twin)
 
 
+def recorded_battles(page: Path) -> BattleViewer:
+    """Return Python's twin of the viewer of a page, made of the record that the page holds."""
+    mounted = re.search(r'data-explorer="battle_viewer".*?json">(.*?)</script>', page.read_text(), re.DOTALL)
+    return BattleViewer(Record.from_json(json.loads(mounted[1])["record"]))
+
+
+def test_ten_moments_of_a_battle_by_address_equal_python(visit, page, site):
+    rng, twin = np.random.default_rng(2), recorded_battles(site / "explorers/battle_viewer.html")
+    assert (twin.recorded.env, twin.recorded.algorithm) == ("smax/3s_vs_5z", "qmix")
+    last = twin.recorded.episodes[0].steps
+    for step in [last, *rng.integers(last, size=9).tolist()]:
+        twin.step, twin.agents = step, rng.permutation(3)[:2].tolist()
+        visit("explorers/battle_viewer", address("battle_viewer", step=step, agents=",".join(map(str, twin.agents))))
+        assert_equals_python(page, twin)
+
+
 def wait_for_address(page: Page, part: str) -> str:
     page.wait_for_function("part => location.hash.includes(part)", arg=part)
     return page.url[page.url.index("#") :]
@@ -249,6 +270,32 @@ def test_mixers_and_learners_moved_by_key_and_mouse_are_in_the_address_and_come_
     assert_equals_python(page, twin)
 
 
+def test_a_battle_moved_by_key_and_mouse_is_in_the_address_and_comes_back(visit, page, site):
+    twin = recorded_battles(site / "explorers/battle_viewer.html")
+    visit("explorers/battle_viewer")
+    field = root(page).locator(".field")
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown"):
+        press(page, field, key)
+    twin.step, twin.agents = 2, [0, 2]
+    assert_equals_python(page, twin)
+    visit("explorers/battle_viewer", wait_for_address(page, "agents="))
+    assert_equals_python(page, twin)
+    page.get_by_role("button", name="play").click()
+    page.wait_for_function("JSON.parse(document.querySelector('[data-result]').dataset.result).step >= 5")
+    page.get_by_role("button", name="pause").click()
+    twin.step = shown(page)["step"]
+    visit("explorers/battle_viewer", wait_for_address(page, f"step={twin.step}&"))
+    assert_equals_python(page, twin)
+
+
+@pytest.mark.parametrize("asked", ["episode=1", "step=10000", "step=2.5", "agents=1,1", "agents=0,3", "record=1"])
+def test_a_moment_that_is_not_in_the_record_is_ignored_with_one_sentence(visit, page, site, asked):
+    visit("explorers/battle_viewer", f"#explorer=battle_viewer&step=3&{asked}")
+    message = page.locator(".qmix-mount .address").inner_text()
+    assert message.startswith(f"The address asks for “{asked}”") and message.endswith("is ignored.")
+    assert_equals_python(page, recorded_battles(site / "explorers/battle_viewer.html"))
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -282,7 +329,7 @@ def test_an_address_that_cannot_be_is_ignored_with_one_sentence(visit, page, ask
 
 def test_anchors_of_sections_are_left_alone(visit, page):
     visit("explorers/payoff", "#explorers")
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(600)
     assert page.url.endswith("#explorers") and page.locator(".qmix-mount .address").inner_text() == ""
 
 
@@ -301,6 +348,21 @@ def test_explorers_in_chapters_are_alive(visit, page, name, twin):
     press(page, control, "ArrowRight" if "mixer" in name else "ArrowUp")
     wait_for_address(page, "explorer=")
     assert shown(page) != twin().result()
+
+
+def test_an_address_chooses_among_the_battles_of_a_chapter(visit, page, site):
+    chapter = "chapters/13_inside_a_trained_qmix"
+    twin = recorded_battles(site / f"{chapter}.html")
+    lengths = [episode.steps for episode in twin.recorded.episodes]
+    visit(chapter)
+    left = shown(page)
+    twin.episode = int(np.argmax(lengths))
+    twin.step = max(lengths)
+    visit(chapter, address("battle_viewer", step=twin.step, episode=twin.episode))  # the step counts in that episode
+    assert_equals_python(page, twin)
+    visit(chapter, address("battle_viewer", step=min(lengths) + 1, episode=int(np.argmin(lengths))))
+    assert page.locator(".qmix-mount .address").inner_text().endswith("is ignored.")
+    assert shown(page) == left
 
 
 def test_the_first_page_and_the_film_of_learning_come_as_the_notebook_left_them(visit, page):

@@ -26,7 +26,9 @@ mathml, explorers = load("docs/_ext/mathml.py"), load("docs/_ext/explorers.py")
 
 
 def notebook(*code: str, **metadata):
-    cells = [nbformat.v4.new_markdown_cell("# A title"), *(nbformat.v4.new_code_cell(c) for c in code)]
+    """Return a notebook as tools/notebooks.py makes them, with the folded cell that comes first."""
+    set_up = nbformat.v4.new_code_cell("%pip install what is missing", metadata={"tags": ["set-up"]})
+    cells = [set_up, nbformat.v4.new_markdown_cell("# A title"), *(nbformat.v4.new_code_cell(c) for c in code)]
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
@@ -44,7 +46,7 @@ def notebook(*code: str, **metadata):
         (notebook("1 + 1", qmix_edu={"fast": False, "problem": ""}), "", None),
     ],
 )
-def test_a_chapter_says_how_it_was_executed(tmp_path, ran, said, note):
+def test_a_chapter_says_how_it_was_executed_and_leaves_its_set_up_out(tmp_path, ran, said, note):
     nbformat.write(notebook("1 + 1"), tmp_path / "student.ipynb")
     if ran:
         nbformat.write(ran, tmp_path / "ran.ipynb")
@@ -52,6 +54,14 @@ def test_a_chapter_says_how_it_was_executed(tmp_path, ran, said, note):
     assert words == said
     assert [cell.source for cell in shown.cells if cell.cell_type == "code"] == ["1 + 1"]
     assert (note in shown.cells[1].source) if note else (len(shown.cells) == 2)
+
+
+def test_every_chapter_begins_with_its_title():
+    chapters = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    assert chapters
+    for path in chapters:
+        shown, _ = build_site.chapter(path, Path("no such folder"))
+        assert shown.cells[0].source.startswith("# "), path.name
 
 
 def test_an_undocumented_public_name_is_found():
