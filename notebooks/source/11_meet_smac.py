@@ -260,7 +260,8 @@ print(Counter(battle.outcome for battle in waiting))
 HTML(battle_player(waiting[0]))
 
 # %% [markdown]
-# A marine that stands still does not come to the help of a comrade two lengths away. Those in front fight alone.
+# A marine that stands still does not come to the help of a comrade whose enemy is just out of its range. Those in
+# front fight alone.
 #
 # Did you write exercise 2? Then let your own rule play:
 #

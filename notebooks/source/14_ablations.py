@@ -45,7 +45,7 @@ _ = torch.set_num_threads(1)
 # ## 1. One curve for each part
 #
 # The curves of this section were trained beforehand, on the battles of `3m`, several seeds of each algorithm with the
-# same settings (300,000 steps, as in chapter 12).
+# same settings (300,000 steps).
 #
 # **Predict.** Order the five by their final win rates on `3m`, the best first: a list of the names `"vdn"`, `"vdn_s"`,
 # `"qmix_lin"`, `"qmix_ns"`, `"qmix"`. Then say to yourself how sure you are.
