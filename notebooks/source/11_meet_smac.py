@@ -91,12 +91,13 @@ _ = show(battle=0, step=8, marine=1)
 # marine cannot tell which. That is the partial observability of a Dec-POMDP (chapter 09). Trained teams are
 # sometimes given a memory for this reason.
 #
-# The **state** is another view: 72 numbers that hold every unit's health, place, cooldown, type and team, in sight or
-# not. Only the mixer gets it, and only in training.
+# The **state** is another view: 72 numbers about all six units, in sight or not. Ten for each come first: health, x, y,
+# cooldown, and six that say what type it is; then six teams and six types once more. Only the mixer gets it, and only
+# in training.
 #
 # **Exercise 1.** Write `seen_out_of_range`: the *set* of enemies (0, 1, 2) that a marine sees and cannot shoot. `obs`
-# holds its 75 numbers: two allies, three enemies, thirteen each, the health first; then itself. `mask` holds eight
-# truth values: five moves, three shots.
+# holds its 75 numbers: two allies, three enemies, thirteen each, the health first (above 0 if the unit is in sight);
+# then itself. `mask` holds eight truth values: five moves, three shots.
 
 
 # %% tags=["exercise"]
@@ -248,7 +249,7 @@ reveal(my_second, order[1], "All of them, the best first: " + ", ".join(order) +
 # %% [markdown]
 # *Caption.* Share of battles won under each rule, with its 95 % interval.
 #
-# **Explain.** Where two intervals lie apart, the difference is not luck. Among the rules that walk, one that makes
+# **Explain.** Where two intervals lie apart, the difference is hardly luck. Among the rules that walk, one that makes
 # the three agree on a target without talking does well. `closest` is such a rule too, as long as they stand together.
 # When everyone shoots its own number nobody agrees, and `strongest` spreads the damage as evenly as it can, so that
 # all enemies shoot to the end. And `wait` has the same rule for shooting: what may be wrong with it? Watch one:
@@ -259,7 +260,8 @@ print(Counter(battle.outcome for battle in waiting))
 HTML(battle_player(waiting[0]))
 
 # %% [markdown]
-# A marine that stands still does not come to the help of a comrade two lengths away. Those in front fight alone.
+# A marine that stands still does not come to the help of a comrade whose enemy is just out of its range. Those in
+# front fight alone.
 #
 # Did you write exercise 2? Then let your own rule play:
 #

@@ -462,7 +462,8 @@ for table, name in zip(tables, lowest, strict=True):
 # - At a single state the surface may be all but a plane; what QMIX adds to VDN may then lie in the state.
 # - Ask the real game, with noise and on fresh games, before you say that a class suffices.
 #
-# **The next question.** Which part does the work: the state, the hidden layer, the bias? → chapter 14
+# **The next question.** Which part does the work: the state, the hidden layer, the bias? → [14
+# Ablations](14_ablations.ipynb)
 #
 # ## Sources
 #

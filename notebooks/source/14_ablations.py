@@ -17,7 +17,7 @@
 # - say what an ablation shows about a part, and what else it took away.
 #
 # **Time needed:** 60 minutes; for about two of them the machine trains. Four exercises. Before it: [06 Inside the
-# mixer](06_inside_the_mixer.ipynb), [07 The two-step game](07_two_step_game.ipynb), [12 QMIX on
+# mixer](06_inside_the_mixer.ipynb), [07 The two-step game](07_two_step_game.ipynb), [12 IQL, VDN and QMIX on
 # SMAC](12_qmix_on_smac.ipynb).
 
 # %%
@@ -45,7 +45,7 @@ _ = torch.set_num_threads(1)
 # ## 1. One curve for each part
 #
 # The curves of this section were trained beforehand, on the battles of `3m`, several seeds of each algorithm with the
-# same settings (300,000 steps, as in chapter 12).
+# same settings (300,000 steps).
 #
 # **Predict.** Order the five by their final win rates on `3m`, the best first: a list of the names `"vdn"`, `"vdn_s"`,
 # `"qmix_lin"`, `"qmix_ns"`, `"qmix"`. Then say to yourself how sure you are.
@@ -72,9 +72,11 @@ found = sorted(LADDER, key=lambda name: interquartile_mean([np.array(final[name]
 reveal(my_order, found, "By interquartile means. But look at how far the circles of one row lie apart.")
 
 # %% [markdown]
-# **Picture.** Left: the median over seeds, with quartiles. Right: a circle for each seed, and above them the
-# interquartile mean with its 95 % bootstrap interval. The order is one thing; whether it would come out again with
-# other seeds is another.
+# **Picture.** Left: the median over seeds, with quartiles. Right: a circle for each seed, and above them their
+# **interquartile mean**, the mean of the middle half, with its 95 % **bootstrap** interval: draw as many seeds again
+# from those that you have, *with* replacement, take the interquartile mean of the draw, repeat it a few thousand times;
+# 95 % of the results lie in the interval. (Chapter 16 has you write it.) The order is one thing; whether it would come
+# out again with other seeds is another.
 #
 # ## 2. How sure, with a few seeds?
 #
@@ -125,7 +127,7 @@ for name in LADDER[:-1]:
     print(f"qmix ahead of {name:8s} by chance: {chapter_14.chance_of_lead(final['qmix'], final[name]):.3f}   ({seeds})")
 
 # %% [markdown]
-# And the *intervals* of the picture: do they hold what they promise? A bootstrap draws from the few seeds it has. We
+# And the *intervals* of the picture: do they hold what they promise? A bootstrap knows the few seeds that it has. We
 # invent an algorithm whose final win rates we know (a beta distribution around .8), draw n seeds of it, and see how
 # often the 95 % interval contains the true interquartile mean.
 #
@@ -264,8 +266,8 @@ from qmix_edu.exercises.chapter_14 import check_can_hold
 check_can_hold(can_hold)
 
 # %% [markdown]
-# **Run.** Now let gradient descent try, with the library's mixers and free utilities, on all joint actions of both
-# states at once. The figure shows which share of the tables' variance is left over.
+# **Run.** Now let gradient descent try, with the library's mixers and utilities that are free numbers (no network makes
+# them), on all joint actions of both states at once. The figure shows which share of the tables' variance is left over.
 
 
 # %% tags=["lesson"]

@@ -11,7 +11,7 @@
 # - say how a joint table grows, in size, in time and in the data that it needs, and when it is worth it;
 # - write COMA's counterfactual advantage, and show that its baseline takes away noise and nothing else;
 # - say which baselines would bias the gradient;
-# - say before training which matrix games a policy gradient, with the best critic there is, will not solve.
+# - say before training which matrix games a policy gradient will not solve, even if it knows every payoff.
 #
 # **Time needed:** 50 minutes; for about two of them the machine works. Four exercises. Before it: [03 Additive
 # factorisation](03_additive_factorisation.ipynb), [04 Monotonic factorisation](04_monotonic_factorisation.ipynb).
@@ -218,9 +218,14 @@ print(f"bias {bias:.3f}, so the table should overtake near {243 / bias**2:,.0f} 
 #
 # $$\nabla J = \mathbb{E}_{u \sim \pi}\big[\nabla \log \pi_i(u_i)\; R(u)\big],$$
 #
-# so one play is one sample of it: no table, no maximum, any number of agents. But a sample is noisy: R contains what
-# all the others brought. The remedy is a **baseline** b that is subtracted, $\nabla \log \pi_i(u_i)\,(R - b)$. COMA
-# (Foerster et al. 2018) chooses what the team gets *on average over the agent's own actions, the others' held fixed*:
+# since $\nabla \pi = \pi\, \nabla \log \pi$ turns the derivative of a mean into a mean. So one play is one sample of
+# it: no table, no maximum, any number of agents. But a sample is noisy: R contains what all the others brought. The
+# remedy is a **baseline** b that is subtracted, $\nabla \log \pi_i(u_i)\,(R - b)$.
+#
+# The values that this needs are estimated by a network of its own, the **critic**. It takes part in training only, so
+# it may see everything. COMA (*counterfactual multi-agent* policy gradients, Foerster et al. 2018) lets it estimate Q,
+# the value of the joint action, and puts Q in the place of R. The baseline is what the team gets *on average over the
+# agent's own actions, the others' held fixed*; the difference is the action's **advantage**:
 #
 # $$A_i(u) = Q(u) - \sum_{u'} \pi_i(u')\, Q(u_{-i}, u').$$
 #
@@ -553,7 +558,7 @@ check_stuck_game(stuck_game)
 # - $\sum_u \pi(u) A(u) = 0$: the counterfactual takes away the others' noise and leaves the gradient alone.
 # - The gradient judges an action against the partners' present policy. Coordination is not a matter of credit.
 #
-# **The next question.** Does it work on *your* problem? → chapter 16
+# **The next question.** Does it work on *your* problem? → [16 Capstone](16_capstone.ipynb)
 #
 # ## Sources
 #

@@ -44,8 +44,8 @@ _ = torch.set_num_threads(1)
 #
 # Two robots on a line of five cells; a crate stands in the middle one. Each robot may stay, go west, go east, or lift,
 # which it can from the middle cell and the two beside it. If both lift in the same step, the crate is up and the team
-# earns 10. If one lifts alone, the crate tips: that costs a *penalty*. After eight steps somebody switches off the
-# light.
+# earns 10 and is done. If one lifts alone, the crate tips and falls back: that costs a *penalty*, each time. After
+# eight steps somebody switches off the light.
 #
 # Such a problem is written down in the form of PettingZoo's `ParallelEnv`, which most libraries understand. It is a
 # class with a few names and methods, and you do not even need PettingZoo for it:

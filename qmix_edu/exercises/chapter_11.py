@@ -49,6 +49,12 @@ def _in_sight(obs: Array) -> Mask:
     return enemy_health(obs) > 0
 
 
+def _far(obs: Array) -> Mask:
+    """Whether an enemy's place, in units of the sight of 9, is more than 5 away."""
+    places = obs[2 * UNIT : 5 * UNIT].reshape(3, UNIT)[:, 1:3]
+    return 9 * np.hypot(*places.T) > 5
+
+
 def _numbers(which: Any, first: int = 0) -> set[int]:
     return {int(j) + first for j in np.flatnonzero(which)}
 
@@ -77,6 +83,12 @@ def check_seen_out_of_range(seen_out_of_range: Any) -> str:
     """The enemies in sight of a marine and out of its range."""
     models: list[tuple[str, str, Callable[[Array, Mask], Any], int]] = [
         (
+            "range by distance",
+            "you work out the range from the places. Ask the mask: it says what the simulator allows.",
+            lambda o, m: _numbers(_in_sight(o) & _far(o)),
+            1,
+        ),
+        (
             "sight without range",
             "you return all enemies in sight; leave out those that the mask lets the marine shoot.",
             lambda o, m: _numbers(_in_sight(o)),
@@ -102,7 +114,8 @@ def check_seen_out_of_range(seen_out_of_range: Any) -> str:
         ),
         (
             "moves taken for shots",
-            "you read the mask from its start, and there stand the five moves; shots begin at 5.",
+            "your set is always empty. Did you read the mask from its start? There stand the moves, always open; shots "
+            "begin at 5.",
             lambda o, m: _numbers(_in_sight(o) & ~m[:3]),
             2,
         ),
@@ -110,6 +123,12 @@ def check_seen_out_of_range(seen_out_of_range: Any) -> str:
             "oneself first",
             "you skip the marine's own ten numbers, but they stand at the *end* of the observation.",
             lambda o, m: _numbers(_own_first(o) & ~m[MOVES:]),
+            2,
+        ),
+        (
+            "one unit too far",
+            "you skip three units; only *two* allies stand before the enemies, which begin at 26.",
+            lambda o, m: _numbers((np.append(o, [0])[3 * UNIT : 5 * UNIT + 1 : UNIT] > 0) & ~m[MOVES:]),
             2,
         ),
         (
@@ -172,7 +191,7 @@ def check_weakest_first(weakest_first: Any) -> str:
     cases.append((np.zeros(3), np.arange(MOVES + 3) == 4))  # the dead: it can only stop
 
     def played(rule: Callable[[Array], Any]) -> Callable[[Array, Mask], int]:
-        what = "the utilities of one marine"
+        what = "your answer, the utilities of one marine,"
         return lambda health, mask: _masked_best(table(rule(health), (MOVES + 3,), what), mask)
 
     models: list[tuple[str, str, Callable[[Array], Array], int]] = [
@@ -192,6 +211,20 @@ def check_weakest_first(weakest_first: Any) -> str:
             "walks past the enemy",
             "your marine walks on although it could shoot: every shot must be worth more than every move.",
             _shoot(lambda h: -h, least=0.0),
+            2,
+        ),
+        (
+            "walks past the healthy enemy",
+            "an enemy of full health is worth as much to your marine as walking east, and of equal actions the first "
+            "is taken: every shot must be worth *more* than every move.",
+            _shoot(lambda h: -h, least=2.0),
+            2,
+        ),
+        (
+            "only one target",
+            "you give one enemy a utility, the one of least health, and it may be out of range or (at 0) out of sight. "
+            "Give every shot a number; the mask chooses among them.",
+            lambda h: np.eye(MOVES + 3)[MOVES + int(h.argmin())],
             2,
         ),
         (
@@ -339,7 +372,7 @@ def check_scale_and_clip(scale_and_clip: Any) -> str:
     for _ in range(12):
         t, s = int(rng.integers(6, 12)), int(rng.integers(3, 6))
         low, width = rng.uniform(-4, 4, size=s).round(1), rng.uniform(2, 30, size=s).round(1)
-        x = low + width * rng.uniform(-0.6, 1.5, size=(t, s))
+        x = low + width * rng.uniform(-1.6, 1.5, size=(t, s))
         cases.append((x, low, low + width))
     batch = "you use numbers of *these* states (their mean, least or greatest), so the same place on the map gets "
     batch += "another value in another battle; use the range that is given."
@@ -372,6 +405,18 @@ def check_scale_and_clip(scale_and_clip: Any) -> str:
             "low is not always 0",
             "you divide by the width without subtracting the lower end first.",
             lambda x, a, b: np.clip(x / (b - a), 0, 1),
+            2,
+        ),
+        (
+            "cut at one end only",
+            "what lies below low is still below 0: cut at both ends.",
+            lambda x, a, b: np.minimum((x - a) / (b - a), 1),
+            2,
+        ),
+        (
+            "cut at one end only",
+            "what lies above high is still above 1: cut at both ends.",
+            lambda x, a, b: np.maximum((x - a) / (b - a), 0),
             2,
         ),
         (

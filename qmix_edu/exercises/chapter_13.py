@@ -78,6 +78,24 @@ def check_mixer_gradient(answer: Any) -> str:
         ),
         (
             "the value instead of the slope",
+            "below zero you took exp(z) - 1, which is ELU's *value*; its slope there is exp(z).",
+            lambda w1, b1, w2, q: w1 @ (w2 * np.where(z(w1, b1, q) > 0, 1, np.exp(z(w1, b1, q)) - 1)),
+            2,
+        ),
+        (
+            "the slope, not the share",
+            "you multiplied the slopes by the utilities; asked is how fast Q_tot grows with each, whatever it is now.",
+            lambda w1, b1, w2, q: q * mixer_gradient(w1, b1, w2, q),
+            1,
+        ),
+        (
+            "one number for the team",
+            "you added the agents' slopes up; asked is one number for each of them.",
+            lambda w1, b1, w2, q: mixer_gradient(w1, b1, w2, q).sum(),
+            2,
+        ),
+        (
+            "the value instead of the slope",
             "you multiplied with ELU(z), what the unit says; asked is how fast it changes.",
             lambda w1, b1, w2, q: w1 @ (w2 * _elu(z(w1, b1, q))),
             1,
@@ -177,7 +195,27 @@ def check_influence(answer: Any) -> str:
     def mean(q_tot: Mixer, u: Array, m: Any) -> Array:
         return _losses(q_tot, _ends(u, m)[1], np.where(m, u, 0).sum(axis=1) / np.asarray(m).sum(axis=1))
 
+    def overwritten(q_tot: Mixer, u: Array, m: Any) -> Array:
+        return np.zeros(len(u))
+
+    def one_after_another(q_tot: Mixer, u: Array, m: Any) -> Array:
+        worst, best = _ends(u, m)
+        falling = [np.append(worst[:a], best[a:]) for a in range(1, len(u) + 1)]
+        return np.array([float(q_tot(best)) - float(q_tot(q)) for q in falling])
+
     models: list[tuple[str, str, Callable[..., Any], int]] = [
+        (
+            "the best ones were overwritten",
+            "all your losses are 0. If you wrote `q = best` and then changed q, you changed best as well: copy it.",
+            overwritten,
+            2,
+        ),
+        (
+            "one after another",
+            "the agents before this one are still at their worst: for each agent begin with a new copy of the best.",
+            one_after_another,
+            2,
+        ),
         (
             "the mask is forgotten",
             "you looked at unavailable actions too; their utilities mean nothing, nobody ever learnt them.",
@@ -301,6 +339,12 @@ def check_jumps(answer: Any) -> str:
         ),
         ("upside down", "a change is after minus before.", lambda q, alive: -jumps(q, alive), 2),
         (
+            "the sign is lost",
+            "you returned sizes; whether Q_tot rises or falls is the question.",
+            lambda q, alive: np.abs(jumps(q, alive)),
+            1,
+        ),
+        (
             "the value, not its change",
             "you returned Q_tot after the death; asked is by how much it changed.",
             values,
@@ -379,6 +423,12 @@ def check_honest_regret(answer: Any) -> str:
         ("picked and measured on the same games", same_games, lambda r, g: one_half(r, g, 0), 1),
         ("picked and measured on the same games", same_games, lambda r, g: one_half(r, g, 1), 1),
         ("upside down", "regret is the other pair minus the greedy one.", lambda r, g: -honest_regret(r, g), 2),
+        (
+            "cut at zero",
+            "on other games the chosen pair may well be worse than the greedy one: leave what is below 0 as it is.",
+            lambda r, g: max(0.0, honest_regret(r, g)),
+            3,
+        ),
         (
             "two different sets of games",
             "compare both pairs on the *second* half; you took the greedy pair's mean from the first.",

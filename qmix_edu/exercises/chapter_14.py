@@ -44,6 +44,15 @@ def _lead(scores: Sequence[float], others: Sequence[float]) -> float:
     return float(np.mean(scores) - np.mean(others))
 
 
+def _by_value(scores: Sequence[float], others: Sequence[float]) -> float:
+    """Deal out the different win rates, as a set of them would be."""
+    values, leads = sorted({*scores, *others}), list[float]()
+    for first in combinations(values, len(scores)):
+        rest = [value for value in values if value not in first]
+        leads.append(float(np.mean(first) - np.mean(rest)) if rest else np.nan)
+    return float(np.mean([found >= _lead(scores, others) - 1e-9 for found in leads])) if leads else np.nan
+
+
 def _signs_turned(scores: Sequence[float], others: Sequence[float]) -> float:
     gaps = np.array([a - b for a, b in zip(scores, others, strict=False)])
     means = [float((np.array(signs) * gaps).mean()) for signs in product((1, -1), repeat=len(gaps))]
@@ -53,9 +62,10 @@ def _signs_turned(scores: Sequence[float], others: Sequence[float]) -> float:
 def _few_seeds() -> list[tuple[list[float], list[float]]]:
     """Return groups of final win rates: clear ones, close ones, a first group that is behind; of unequal sizes."""
     rng = np.random.default_rng(7)
-    sizes = [(3, 3), (5, 3), (3, 5), (4, 4), (2, 4), (5, 5), (3, 3)]
+    sizes = [(3, 3), (5, 3), (3, 5), (4, 3), (2, 4), (3, 3)]
     groups = [(rng.beta(8, 3, size=a).round(3).tolist(), rng.beta(8, 4, size=b).round(3).tolist()) for a, b in sizes]
-    return [*groups, ([0.7, 0.8, 0.9], [0.4, 0.5, 0.6]), ([0.4, 0.5], [0.7, 0.8, 0.9])]
+    ties = [([0.5, 0.7], [0.5, 0.7]), ([0.75, 0.75, 1.0], [0.5, 0.75])]
+    return [*groups, *ties, ([0.7, 0.8, 0.9], [0.4, 0.5, 0.6]), ([0.4, 0.5], [0.7, 0.8, 0.9])]
 
 
 @check(
@@ -111,6 +121,21 @@ def check_chance_of_lead(answer: Any) -> str:
                 "the share of pairs that the first group wins is not a chance under relabelling.",
                 lambda a, b: float(np.mean([x > y for x in a for y in b])),
                 hint=2,
+            ),
+            Misconception(
+                "equal runs fall together",
+                "two runs with the same win rate are still two runs: deal out places (`range(n)`), not values.",
+                _by_value,
+            ),
+            Misconception(
+                "a share from 0 to 1",
+                "you gave percent; asked is a share, from 0 to 1.",
+                lambda a, b: 100 * chance_of_lead(a, b),
+            ),
+            Misconception(
+                "a share from 0 to 1",
+                "you counted; divide by the number of all relabellings.",
+                lambda a, b: len(_leads(a, b)) * chance_of_lead(a, b),
             ),
             Misconception(
                 "paired by seed",
@@ -351,6 +376,19 @@ def check_can_hold(answer: Any) -> str:
                 "the state does more than that",
                 "the weights of QMIX-Lin may stretch the effects; you let it move the mean alone.",
                 lambda mixer, tables: can_hold("vdn_s" if mixer == "qmix_lin" else mixer, tables),
+                hint=2,
+            ),
+            Misconception(
+                "a sum for each state is not enough",
+                "you let QMIX-Lin hold any sum in any state. Its weights only stretch an agent's effects, which keep "
+                "their direction.",
+                lambda mixer, tables: sums(tables) if mixer == "qmix_lin" else can_hold(mixer, tables),
+                hint=2,
+            ),
+            Misconception(
+                "VDN sees no state",
+                "you ask of VDN only that every table is a sum; it has one sum for all states.",
+                lambda mixer, tables: sums(tables) if mixer == "vdn" else can_hold(mixer, tables),
                 hint=2,
             ),
             Misconception(

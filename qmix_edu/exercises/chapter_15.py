@@ -64,6 +64,11 @@ def check_never_played(answer: Any) -> str:
                 lambda m, n, plays: 1 - never_played(m, n, plays),
             ),
             Misconception(
+                "a number, not a share",
+                "that is *how many* joint actions were never played; divide by how many there are.",
+                lambda m, n, plays: m**n * never_played(m, n, plays),
+            ),
+            Misconception(
                 "the chance of a single play",
                 "that is the chance that one play misses it; all of them have to.",
                 lambda m, n, plays: 1 - 1 / m**n,

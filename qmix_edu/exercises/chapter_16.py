@@ -194,9 +194,9 @@ class _Team:
 
 def _seeds(team: _Team) -> None:
     """The same seed and the same actions give the same episode, in a new copy and in one that has played."""
-    for seed in range(5):
-        used = team.play(seed, team.random_choice(seed))
-        new, other = (_Team(team.make).play(seed, team.random_choice(seed)) for _ in range(2))
+    played = [team.play(seed, team.random_choice(seed)) for seed in range(5)]
+    fresh = [[_Team(team.make).play(seed, team.random_choice(seed)) for _ in range(2)] for seed in range(5)]
+    for new, other in fresh:
         if not new.same_as(other):
             wrong(
                 "reset ignores the seed",
@@ -204,6 +204,7 @@ def _seeds(team: _Team) -> None:
                 "everything that is random from `np.random.default_rng(seed)`, made in `reset`.",
                 hint=2,
             )
+    for used, (new, _) in zip(played, fresh, strict=True):
         if not used.same_as(new):
             wrong(
                 "something is left of the last episode",
@@ -395,10 +396,14 @@ def check_play_out(answer: Any) -> str:
     if len(set(later)) < 12:
         said = f"after the first step only {sorted(set(later))} was played; draw every agent's action from `rng`."
         wrong("not at random afterwards", said, hint=2)
-    notes = []
-    twice = [answer(lambda: _Recorder(notes), 3, {"one": 0, "two": 0}, np.random.default_rng(1)) for _ in range(2)]
-    if twice[0] != twice[1]:
-        wrong("randomness of your own", "the same `rng` gave two different earnings; draw from it and nothing else.")
+    for number in range(5):
+        twice: list[list[_Recorder]] = [[], []]
+        for notes in twice:
+            answer(lambda notes=notes: _Recorder(notes), 3, {"one": 0, "two": 0}, np.random.default_rng(number))
+        if [env.joint for env in twice[0]] != [env.joint for env in twice[1]]:
+            wrong(
+                "randomness of your own", "the same `rng` gave two different episodes; draw from it and nothing else."
+            )
     return "with many of these for each joint action you have a payoff table."
 
 
@@ -417,7 +422,7 @@ def _whole_episode(env: _Recorder, earned: Any) -> None:
     if np.isclose(total, paid):
         if env.agents:
             wrong(
-                "stopped too early", f"the episode went on after {len(env.joint)} steps; play until `agents` is empty."
+                "stopped too early", f"the episode went on after step {len(env.joint)}; play until `agents` is empty."
             )
         return
     mistakes = [
@@ -541,10 +546,17 @@ def _like(answer: Array, middle: float, ends: tuple[float, float]) -> bool:
 def check_my_report(answer: Any) -> str:
     """The interquartile mean over seeds and its bootstrap interval."""
     rng = np.random.default_rng(9)
+    to_95 = to_90 = 0.0
     for n_seeds in (8, 12, 8, 12):
         levels = rng.gamma(2.0, 3.0, size=n_seeds)
         returns = levels[:, None] + rng.normal(0, 1.0, size=(n_seeds, 40))
-        _one_report(table(answer(returns), (3,), "what you return, (iqm, low, high),"), returns)
+        got = table(answer(returns), (3,), "what you return, (iqm, low, high),")
+        _one_report(got, returns)
+        resampled = _resampled(returns.mean(axis=1))
+        to_95 += float(np.abs(got[1:] - _ends(resampled)).sum())
+        to_90 += float(np.abs(got[1:] - _ends(resampled, 90.0)).sum())
+    if to_90 < to_95 / 3:
+        wrong("90 % instead of 95 %", "5 % below and 5 % above leave 90 %; take the percentiles 2.5 and 97.5.", hint=2)
     return "this is what you may say of an algorithm: its middle, and how far the seeds let you trust it."
 
 
@@ -565,6 +577,8 @@ def _one_report(got: Array, returns: Array) -> None:
         wrong("the median for the interquartile mean", "the median uses one or two seeds; average the middle half.", 2)
     if np.isclose(got[0], scores.max()):
         wrong("the best seed", "you report the luckiest seed; the next one would not be it.")
+    if np.isclose(got[0], float(_trimmed(returns.mean(axis=0)))):
+        wrong("the wrong axis", "you averaged over the seeds; those are axis 0, so `returns.mean(axis=1)`.", hint=2)
     if not np.isclose(got[0], middle):
         wrong(
             "not yet",

@@ -16,6 +16,7 @@ from .record import remember
 
 Status = Literal["not started", "wrong", "correct"]
 Student = Callable[..., Any]
+LONGEST = 40  # numbers of an array that a message shows
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ class Check:
             return Result(self.exercise, "not started", f"write `{self.exercise}`, then run this cell again.")
         except Wrong as wrong:
             return Result(self.exercise, "wrong", wrong.sentence, wrong.misconception, wrong.hint)
+        except TypeError as error:
+            if all(map(callable, answers)) or not str(error).endswith("is not callable"):
+                raise
+            sentence = f"give the check `{self.exercise}` itself, without brackets after it: it is called in here."
+            return Result(self.exercise, "wrong", sentence, "not a function", 1)
         return Result(self.exercise, "correct", message)
 
     def hint(self, number: int = 1) -> Note:
@@ -158,7 +164,7 @@ def _explain(student: Student, error: Exception, args: tuple[Any, ...]) -> str:
     for frame in traceback.extract_tb(error.__traceback__):
         if code and (frame.filename, frame.name) == (code.co_filename, code.co_name):
             line = f", in its line {(frame.lineno or 0) - code.co_firstlineno + 1},"
-    given = ", ".join(show(a) for a in args)
+    given = ", ".join(map(_given, args)) or "nothing"
     return f"called with {given}{line} it raised {type(error).__name__}: {error}."
 
 
@@ -175,6 +181,14 @@ def show(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return f"{float(cast('float', value)):.4g}"
     return str(cast("object", value))
+
+
+def _given(value: Any) -> str:
+    """Write an input as ``show`` does, and an array that nobody would read to its end by its shape and its begin."""
+    if isinstance(value, np.ndarray) and value.size > LONGEST:
+        array = cast("NDArray[Any]", value)
+        return f"an array of shape {array.shape} that begins {', '.join(map(show, array.ravel()[:3]))}, …"
+    return show(value)
 
 
 def same(answer: Any, right: Any, tolerance: float = 1e-6) -> bool:
@@ -208,7 +222,7 @@ def diagnose(
     """Compare with ``right`` on every case; raise ``Wrong`` with the mistake that explains *all* the answers.
 
     The misconceptions are tried in order; after them an answer that never changes is called constant, and any
-    other mistake is shown by the first case that it gets wrong.
+    other mistake is shown by the shortest case, written out, that it gets wrong.
     """
     cases = list(cases)
     answers = [student(*case) for case in cases]
@@ -221,8 +235,8 @@ def diagnose(
             raise Wrong(mistake.name, mistake.sentence, mistake.hint)
     if len({show(a) for a in answers}) == 1 and len({show(t) for t in truths}) > 1:
         raise Wrong("a constant", f"your function answers {show(answers[0])} whatever it is given.")
-    first = failed[0]
-    given = ", ".join(show(a) for a in cases[first])
+    first = min(failed, key=lambda i: sum(len(show(part)) for part in cases[i]))
+    given = ", ".join(map(_given, cases[first]))
     raise Wrong(
         "not yet",
         f"for {given} your function returns {show(answers[first])}; it should be {show(truths[first])}.",

@@ -25,6 +25,12 @@ def elu(z):
         (lambda w1, b1, w2, q: w1 @ np.where(q @ w1 + b1 > 0, w2, 0), "ELU is no ReLU"),
         (lambda w1, b1, w2, q: w1 @ (w2 * np.exp(q @ w1 + b1)), "ELU's slope above zero"),
         (lambda w1, b1, w2, q: w1 @ (w2 * elu(q @ w1 + b1)), "the value instead of the slope"),
+        (
+            lambda w1, b1, w2, q: w1 @ (w2 * np.where(q @ w1 > -b1, 1, elu(q @ w1 + b1))),
+            "the value instead of the slope",
+        ),
+        (lambda w1, b1, w2, q: q * chapter.mixer_gradient(w1, b1, w2, q), "the slope, not the share"),
+        (lambda w1, b1, w2, q: sum(chapter.mixer_gradient(w1, b1, w2, q)), "one number for the team"),
         (lambda w1, b1, w2, q: w1 @ slope(q @ w1 + b1), "the outer weights are missing"),
         (lambda w1, b1, w2, q: w1 @ (w2 * slope(q @ w1)), "the bias is missing"),
         (lambda w1, b1, w2, q: w2 * slope(q @ w1 + b1) * w1.sum(axis=0), "summed over the wrong axis"),
@@ -66,6 +72,25 @@ def ends(u, m):
     return np.where(m, u, np.inf).min(1), np.where(m, u, -np.inf).max(1)
 
 
+def overwriting(f, u, m):
+    worst, best = ends(u, m)
+    found = []
+    for a in range(len(u)):
+        q = best
+        q[a] = worst[a]
+        found.append(f(best) - f(q))
+    return found
+
+
+def never_restoring(f, u, m):
+    worst, best = ends(u, m)
+    q, found = best.copy(), []
+    for a in range(len(u)):
+        q[a] = worst[a]
+        found.append(f(best) - f(q))
+    return found
+
+
 def losses(f, base, other):
     return [
         f(base) - f([o if i == a else b for i, (b, o) in enumerate(zip(base, other, strict=True))])
@@ -77,6 +102,8 @@ def losses(f, base, other):
     ("answer", "name"),
     [
         (lambda f, u, m: losses(f, u.max(1), u.min(1)), "the mask is forgotten"),
+        (overwriting, "the best ones were overwritten"),
+        (never_restoring, "one after another"),
         (lambda f, u, m: losses(f, (u * m).max(1), (u * m).min(1)), "unavailable is worth zero"),
         (lambda f, u, m: np.negative(losses(f, *ends(u, m))), "the others at their worst"),
         (lambda f, u, m: ends(u, m)[1] - ends(u, m)[0], "the spread alone"),
@@ -123,6 +150,7 @@ def newly(alive):
             lambda q, a: [q[k] - q[k - 1] for k in range(1, len(q)) for _ in range(int((a[k - 1] & ~a[k]).sum()))],
             "a jump for each unit",
         ),
+        (lambda q, a: abs(chapter.jumps(q, a)), "the sign is lost"),
         (lambda q, a: [q[k] - q[k + 1] for k, d in enumerate(newly(a)) if d and k + 1 < len(q)], "upside down"),
         (lambda q, a: [q[k + 1] for k, d in enumerate(newly(a)) if d and k + 1 < len(q)], "the value, not its change"),
         (lambda q, a: np.diff(q), "not yet"),
@@ -163,6 +191,7 @@ def best_of(table):
             "picked and measured on the same games",
         ),
         (lambda r, g: -chapter.honest_regret(r, g), "upside down"),
+        (lambda r, g: max(0, chapter.honest_regret(r, g)), "cut at zero"),
         (
             lambda r, g: r[len(r) // 2 :].mean(0)[best_of(r[: len(r) // 2].mean(0))] - r[: len(r) // 2].mean(0)[g],
             "two different sets of games",

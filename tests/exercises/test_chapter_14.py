@@ -32,6 +32,12 @@ def signs(a, b):
     return np.mean((turned * gaps).mean(axis=1) >= gaps.mean() - 1e-9)
 
 
+def different_values(a, b):
+    runs, found = set(a) | set(b), np.mean(a) - np.mean(b)
+    ways = [(first, runs - set(first)) for first in combinations(runs, len(a))]
+    return np.mean([bool(rest) and np.mean(first) - np.mean(list(rest)) >= found - 1e-9 for first, rest in ways])
+
+
 @pytest.mark.parametrize(
     ("answer", "name"),
     [
@@ -42,6 +48,9 @@ def signs(a, b):
         (lambda a, b: np.mean(np.array(a)[:, None] <= np.array(b)), "pairs of runs"),
         (lambda a, b: np.mean(np.array(a)[:, None] > np.array(b)), "pairs of runs"),
         (signs, "paired by seed"),
+        (different_values, "equal runs fall together"),
+        (lambda a, b: 100 * chapter.chance_of_lead(a, b), "a share from 0 to 1"),
+        (lambda a, b: sum(lead >= np.mean(a) - np.mean(b) - 1e-9 for lead in leads(a, b)), "a share from 0 to 1"),
         (lambda a, b: 0.05, "a constant"),
         (lambda a, b: float(np.mean(a) > np.mean(b)), "not yet"),
     ],
@@ -154,6 +163,11 @@ def lin(test):
         (lambda mixer, tables: sums(tables), "each state by itself"),
         (forgetful, "a sum is not asked for"),
         (swap(vdn="vdn_s"), "VDN has no bias"),
+        (lambda m, t: all(map(is_additive, t)) if m == "vdn" else chapter.can_hold(m, t), "VDN sees no state"),
+        (
+            lambda m, t: all(map(is_additive, t)) if m[0] == "q" else chapter.can_hold(m, t),
+            "a sum for each state is not enough",
+        ),
         (swap(vdn_s="qmix_lin"), "a bias does not scale"),
         (swap(vdn_s="vdn"), "the state does more than that"),
         (swap(qmix_lin="vdn_s"), "the state does more than that"),

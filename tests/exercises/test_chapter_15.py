@@ -26,6 +26,7 @@ def seen_share(m, n, plays):
         (lambda m, n, plays: max(0, m**n - plays) / m**n, "no play is repeated"),
         (seen_share, "what was played"),
         (lambda m, n, plays: 1 - m**-n, "the chance of a single play"),
+        (lambda m, n, plays: m**n * (1 - m**-n) ** plays, "a number, not a share"),
         (lambda m, n, plays: exp(-plays / m**n), "the limit for large tables"),
         (lambda m, n, plays: 0.142, "a constant"),
         (lambda m, n, plays: 100 * (1 - m**-n) ** plays, "not yet"),

@@ -473,6 +473,8 @@ def means(returns):
         (reported(means, np.mean, lambda s: interval(s, np.mean)), "the mean for the interquartile mean"),
         (reported(means, np.median, lambda s: interval(s, np.median)), "the median for the interquartile mean"),
         (reported(means, np.max), "the best seed"),
+        (reported(lambda returns: returns.mean(axis=0)), "the wrong axis"),
+        (reported(means, ends=lambda s: interval(s, percent=(5, 95))), "90 % instead of 95 %"),
         (reported(means, ends=lambda s: interval(s)[::-1]), "upside down"),
         (reported(means, ends=lambda s: interval(s, replace=False)), "drawn without replacement"),
         (reported(means, ends=lambda s: (s.min(), s.max())), "the spread for the interval"),

@@ -57,7 +57,7 @@ def test_a_constant_fails_even_when_right_once():
     assert check_row_means(lambda p: answer).misconception == "a constant"
 
 
-def test_an_unknown_mistake_shows_the_first_case():
+def test_an_unknown_mistake_shows_its_smallest_case():
     result = check_row_means(lambda p: p.mean(axis=1) + 1)
     assert result.misconception == "not yet"
     assert "it should be [" in result.message
@@ -72,6 +72,30 @@ def test_an_error_becomes_one_sentence_with_its_line():
     assert result.misconception == "your function stopped with an error"
     assert "in its line 3, it raised IndexError" in result.message
     assert "\n" not in result.message
+
+
+def test_a_call_in_place_of_the_function_is_named():
+    @check("01_matrix_games", hints=("look", "look closer", "a number"))
+    def check_total(total):
+        """The total of one play."""
+        return str(total(1))
+
+    result = check_total(np.zeros(3))
+    assert result.misconception == "not a function"
+    assert "`total` itself" in result.message
+
+
+def test_a_large_input_is_not_written_out():
+    @check("01_matrix_games", hints=("look", "look closer", "a number"))
+    def check_total(total):
+        """The sum of the large table, and not of the small one."""
+        cases = [(np.arange(60.0).reshape(6, 10), np.ones(2)), (np.zeros((6, 10)), np.ones(2))]
+        diagnose(total, cases, right=lambda big, small: big.sum())
+        return "the sum."
+
+    message = check_total(lambda big, small: big[99]).message
+    assert message.startswith("called with an array of shape (6, 10) that begins 0, 1, 2, …, [1, 1]")
+    assert "for an array of shape (6, 10)" in check_total(lambda big, small: big[0, 1] + big.sum() + 1).message
 
 
 def test_a_missing_return_is_named():
