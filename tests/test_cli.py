@@ -197,6 +197,7 @@ def test_a_full_disk_ends_in_one_sentence(capsys, monkeypatch):
 
 def test_interrupted_in_process(capsys, monkeypatch):
     """Ctrl-C ends the round at hand, saves, says how to go on; and going on ends as if nothing had happened."""
+    before = signal.getsignal(signal.SIGINT)
     assert train("--out", "whole", "--seed", "1") == 0
     play, rounds = runs.Training.round, []
 
@@ -212,7 +213,7 @@ def test_interrupted_in_process(capsys, monkeypatch):
         assert train("--out", "run", "--seed", "1") == cli.INTERRUPTED == 130
     assert len(rounds) == 4
     assert capsys.readouterr().out == "Saved. Go on with: qmix-edu train --resume run\n"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     assert main(["train", "--resume", "run"]) == 0
     one, other = (load(Path(name) / "policy.pt")["online"] for name in ("whole", "run"))
     assert all(torch.equal(one[name], other[name]) for name in one)
