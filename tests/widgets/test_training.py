@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -90,7 +91,8 @@ def test_a_run_of_another_process_is_followed_by_itself(run):
         viewer.close()
         return viewer.log["done"]
 
-    assert asyncio.run(follow()) == 100
+    with ThreadPoolExecutor(1) as thread:  # this one may have a loop already, that of the browser tests
+        assert thread.submit(lambda: asyncio.run(follow())).result() == 100
 
 
 def test_speed_and_time_left(run, monkeypatch):
