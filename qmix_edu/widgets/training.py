@@ -110,9 +110,9 @@ class TrainingViewer(anywidget.AnyWidget):
     def _read(self) -> dict[str, Any]:
         self._looked = time.monotonic()
         lines, steps = self._run.logged(), self._run.settings.steps
-        speed = self._speed(int(lines[-1]["env_steps"] or 0) if lines else 0)
-        shown = [lines[i] for i in _spread(len(lines))]
         done = int(lines[-1]["env_steps"] or 0) if lines else 0
+        speed = self._speed(done)
+        shown = [lines[i] for i in _spread(len(lines))]
         evaluated = [line for line in lines if line.get("mean_return") is not None]
         return {
             "name": settings_line(self._run.settings),
