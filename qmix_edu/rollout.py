@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -11,6 +15,8 @@ from qmix_edu.episodes import EpisodeBatch
 from qmix_edu.learner import Learner
 from qmix_edu.scripted import ScriptedTeam
 from qmix_edu.types import Environment, EnvironmentFailedError, Observation
+
+PATIENCE_SECONDS = 900.0  # how long an environment may take over a reset or a step; compiling takes a minute or two
 
 
 def play(
@@ -26,7 +32,7 @@ def play(
     ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
 
     Raises ValueError where the learner was made for an environment of other sizes, and EnvironmentFailedError where
-    the environment returned a number that is not finite.
+    the environment returned a number that is not finite, or hangs.
     """
     spec = env.spec
     if spec.sizes != learner.spec.sizes:
@@ -34,7 +40,8 @@ def play(
             f"The learner was made for {learner.spec.name} (agents, actions, observation, state: {learner.spec.sizes}) "
             f"and cannot play {spec.name} {spec.sizes}; make it from that environment's spec."
         )
-    seen = env.reset()
+    with _patience(f"{spec.name} does not return from reset"):
+        seen = env.reset()
     observations, actions_taken, transitions = [seen], list[Tensor](), list[Tensor]()
     last_actions = torch.full((spec.n_envs, spec.n_agents), spec.n_actions)
     alive = torch.ones(spec.n_envs, 1, dtype=torch.bool)
@@ -48,7 +55,8 @@ def play(
             actions = learner.choose(utilities, seen.avail_actions, epsilon, generator)
         if watch is not None:
             watch(seen, utilities, actions)
-        transition = env.step(actions)
+        with _patience(f"{spec.name} does not return from step {len(transitions) + 1}"):
+            transition = env.step(actions)
         transitions.append(
             torch.stack([transition.reward, transition.terminated.float(), alive.float()])  # [3, e, 1]
         )
@@ -70,6 +78,28 @@ def play(
     kept = ~aborted.squeeze(1)
     _refuse_not_finite(spec.name, episodes, kept)
     return (episodes if kept.all() else episodes.select(kept)), won.squeeze(1)[kept]
+
+
+@contextmanager
+def _patience(what: str) -> Iterator[None]:
+    """End what hangs in Python or in a system call; needs an alarm clock (not Windows) and the main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(*_: object) -> None:
+        raise EnvironmentFailedError(
+            f"{what} within {PATIENCE_SECONDS:g} s; mend the environment, then go on from what was saved."
+        )
+
+    handler, began = signal.signal(signal.SIGALRM, give_up), time.monotonic()
+    others, _ = signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)  # somebody else's alarm rings a little later
+    try:
+        yield
+    finally:
+        left = max(others - (time.monotonic() - began), 1e-3) if others > 0 else 0.0
+        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _refuse_not_finite(name: str, episodes: EpisodeBatch, kept: Tensor) -> None:

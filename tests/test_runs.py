@@ -486,6 +486,40 @@ def test_an_environment_that_raises(never_stopped, tmp_path, monkeypatch):
     assert_same_run(run.folder, never_stopped)
 
 
+def test_an_environment_that_hangs(never_stopped, tmp_path, monkeypatch):
+    """It is given up after a while, with one sentence, and costs no more than what came after the last save."""
+    run = begun(tmp_path / "run", 3)
+
+    def hang(transition, step):
+        while step == 40:
+            time.sleep(0.01)
+        return transition
+
+    with monkeypatch.context() as patch:
+        patch.setattr("qmix_edu.rollout.PATIENCE_SECONDS", 0.5)
+        two_step_with(patch, hang)
+        with pytest.raises(EnvironmentFailedError, match=r"two-step does not return from step 2 within 0\.5 s; mend"):
+            list(run.train())
+    list(Run.open(run.folder).train())
+    assert_same_run(run.folder, never_stopped)
+
+
+def test_an_alarm_that_somebody_else_set_still_rings(monkeypatch):
+    """Waiting for the environment leaves it its time."""
+    rang = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(True))
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        env, learner = SETTINGS.build()
+        patience = time.monotonic() + 60
+        while not rang and time.monotonic() < patience:
+            play(env, learner, 1.0, torch.Generator().manual_seed(0))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.signal(signal.SIGALRM, before)
+    assert rang
+
+
 # Out of room
 
 
