@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from qmix_edu.files import not_written, written_whole
 from qmix_edu.learner import Learner
 
 
@@ -18,32 +18,17 @@ class CheckpointError(ValueError):
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` to a temporary name beside ``path``, then rename it.
+    """Write ``content`` whole or not at all.
 
     Raises:
         OSError: it could not be written; what ``path`` held before is still there.
 
     """
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("wb") as file:
+        with written_whole(path) as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
         raise not_written(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def not_written(path: Path, error: Exception) -> OSError:
-    """Say in one sentence that a file could not be written."""
-    reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
-    return OSError(
-        f"{path} could not be written ({reason}); see that its disk has room and can be written, then try again. "
-        "What was saved before is intact."
-    )
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from qmix_edu.battle_plots import UNIT_TYPES, Battle
-from qmix_edu.runs import write_text
+from qmix_edu.files import write_text
 
 FORMAT = "qmix_edu record"
 VERSION = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import torch
@@ -81,7 +81,7 @@ def play(
 
 
 @contextmanager
-def _patience(what: str) -> Iterator[None]:
+def _patience(what: str) -> Generator[None]:
     """End what hangs in Python or in a system call; needs an alarm clock (not Windows) and the main thread."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield

@@ -29,6 +29,7 @@ from qmix_edu.algorithms import ALGORITHMS
 from qmix_edu.checkpoint import CheckpointError
 from qmix_edu.envs import UnknownNameError, make_env
 from qmix_edu.evaluate import evaluate
+from qmix_edu.files import not_written, write_text
 from qmix_edu.learner import Learner, LearnerSettings
 from qmix_edu.settings import TrainSettings
 from qmix_edu.train import Metrics, Training
@@ -189,7 +190,7 @@ class Run:
             while line:
                 line = line[log.write(line) :]
         except OSError as error:
-            raise checkpoint.not_written(self.metrics_path, error) from error
+            raise not_written(self.metrics_path, error) from error
 
     @property
     def busy(self) -> bool:
@@ -357,14 +358,3 @@ def stopping_on_interrupt(stop: Callable[[], None]) -> Generator[None]:
 def _versions() -> dict[str, str]:
     packages = ("qmix_edu", "torch", "numpy", "jax", "jaxmarl")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all; OSError says in one sentence that it could not be written."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise checkpoint.not_written(path, error) from error

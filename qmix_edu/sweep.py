@@ -19,9 +19,10 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from scipy.stats import bootstrap, trim_mean
 
+from qmix_edu.files import write_text
 from qmix_edu.plots import plot_learning_curves
 from qmix_edu.pools import Pool
-from qmix_edu.runs import EVALUATION_EPISODES, Run, RunSettings, settings_line, write_text
+from qmix_edu.runs import EVALUATION_EPISODES, Run, RunSettings, settings_line
 
 ATTEMPTS = 2
 _RESAMPLES = 5_000

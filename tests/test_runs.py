@@ -95,7 +95,7 @@ class Killed(BaseException):
     """Nothing catches it: what follows a kill never happens."""
 
 
-DISK_CALLS = [(os, "fsync"), (os, "ftruncate"), (Path, "replace"), (Path, "unlink"), (Path, "write_text")]
+DISK_CALLS = [(os, "fsync"), (os, "ftruncate"), (Path, "replace"), (Path, "unlink")]
 
 
 def killed_at(call: int, work, monkeypatch) -> bool:
@@ -580,7 +580,7 @@ def test_the_disk_is_full_at_the_very_beginning(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match=r"settings.json could not be written \(No space left on device\)"):
             Run.create(tmp_path / "run", SETTINGS)
     Run.create(tmp_path / "run", SETTINGS)

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,8 @@ from typing import Any, TypeGuard
 
 from filelock import FileLock
 from platformdirs import user_data_path
+
+from qmix_edu.files import written_whole
 
 VARIABLE = "QMIX_EDU_PROGRESS"
 RANK = {"not started": 0, "wrong": 1, "correct": 2}
@@ -51,7 +51,8 @@ def remember(chapter: str, exercise: str, status: str) -> None:
             known = record.setdefault(chapter, {})
             if RANK[status] > RANK[known.get(exercise, {"status": "not started"})["status"]]:
                 known[exercise] = {"status": status, "date": date.today().isoformat()}
-                _write(path, record)
+                with written_whole(path) as file:
+                    file.write(json.dumps(record, indent=1, sort_keys=True).encode())
     except (OSError, NotImplementedError) as error:  # locked too long; a disk that has no locks
         _say_once(f"The result is not remembered: {path} cannot be written ({reason(error)}).")
 
@@ -100,17 +101,6 @@ def _is_record(record: Any) -> TypeGuard[Record]:
         return all(entry["status"] in RANK and date.fromisoformat(entry["date"]) for entry in entries)
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
-
-
-def _write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a temporary file beside ``path``, then rename it: whoever reads sees the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1, sort_keys=True)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 @cache

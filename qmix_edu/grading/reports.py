@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+
+from qmix_edu.files import write_text
 
 from .grading import STATUSES, Grade, Record
 
@@ -53,18 +56,19 @@ def write_reports(records: list[Record], exercises: list[str], chapter: str, out
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", errors="replace")
+    write_text(path, text.encode("utf-8", errors="replace").decode())  # a submission may hold what is no text
 
 
 def write_csv(records: list[Record], exercises: list[str], out: Path) -> None:
     """Write one row for each student: status and points of each exercise, the total, and what went wrong."""
     columns = [f"{name} {what}" for name in exercises for what in ("status", "points")]
-    with out.open("w", encoding="utf-8", errors="replace", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["student", *columns, "total", "problem"])
-        for record in records:
-            results = [value for grade in record.grades for value in (grade.status, grade.points)]
-            table.writerow([no_formula(record.student), *results, record.total, no_formula(problem(record))])
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["student", *columns, "total", "problem"])
+    for record in records:
+        results = [value for grade in record.grades for value in (grade.status, grade.points)]
+        table.writerow([no_formula(record.student), *results, record.total, no_formula(problem(record))])
+    _write(out, text.getvalue())
 
 
 def no_formula(text: str) -> str:

@@ -136,7 +136,7 @@ def test_a_write_that_fails_keeps_what_was_there(file, monkeypatch, capsys, erro
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     assert check_team_reward(right).status == "correct"
     assert file.read_bytes() == before
     assert sorted(path.name for path in file.parent.iterdir()) == ["progress.json", "progress.json.lock"]
