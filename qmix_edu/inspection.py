@@ -73,8 +73,8 @@ class BattleInspection:
 
     @property
     def lowest(self) -> list[str]:
-        """The lowest rung that each table can stand on, ``none`` if not even a monotone table fits."""
-        return [next((rung.name for rung in verdicts if rung.holds), "none") for verdicts in self.rungs]
+        """The lowest rung that each table can stand on, ``any`` if not even a monotone table fits."""
+        return [next((rung.name for rung in verdicts if rung.holds), "any") for verdicts in self.rungs]
 
     def summary(self) -> dict[str, Any]:
         """Return everything as what JSON can hold; the returns as means and standard errors."""
@@ -102,7 +102,7 @@ class BattleInspection:
         for table, verdicts in zip(self.tables, self.rungs, strict=True):
             parts.append(f"{_described(table)}\n" + "\n".join(_verdict(rung) for rung in verdicts))
         counts = Counter(self.lowest)
-        shares = ", ".join(f"{name} {counts[name]}" for name in (*RUNGS, "none"))
+        shares = ", ".join(f"{name} {counts[name]}" for name in (*RUNGS, "any"))
         return "\n\n".join([*parts, f"The lowest rung that the noise allows, of {len(self.tables)} tables: {shares}."])
 
 

@@ -385,7 +385,7 @@ for name, row in zip(rows, table.mean, strict=True):
 
 # %% [markdown]
 # **Predict.** We have such tables of several battles, each of a random moment. For each we ask for the lowest rung
-# that holds it, given the noise of its games: `"additive"`, `"supermodular"`, `"monotone"`, or `"none"` of these.
+# that holds it, given the noise of its games: `"additive"`, `"supermodular"`, `"monotone"`, or `"any"`: no lower one.
 # Which is the most frequent answer?
 
 # %%
@@ -393,7 +393,7 @@ my_rung = ...
 
 # %%
 verdicts = [rungs(table.returns) for table in tables]
-lowest = [next((rung.name for rung in found if rung.holds), "none") for found in verdicts]
+lowest = [next((rung.name for rung in found if rung.holds), "any") for found in verdicts]
 print("step  actions      left unexplained by the best", *(f"{name:>13}" for name in RUNGS), "  lowest rung")
 for table, found, name in zip(tables, verdicts, lowest, strict=True):
     contact = "in range" if max(map(max, table.actions)) > 4 else "moves only"
@@ -407,7 +407,7 @@ reveal(my_rung, Counter(lowest).most_common(1)[0][0], "None of these is a table 
 # *one* order of each agent's actions that is right whatever the others do. Where to walk depends on where the others
 # walk, as in the coordination games of chapter 01; wherever the monotone rung fails there is no such order.
 #
-# Where the answer is "none", QMIX's class does not hold the values of the moment. Does that cost anything? **Regret**
+# Where the answer is "any", QMIX's class does not hold the values of the moment. Does that cost anything? **Regret**
 # is what the best pair pays more than the greedy one. But careful: the largest of 25 noisy means is large *because*
 # it is the largest.
 #
