@@ -70,10 +70,9 @@ bench: set-up-dev ## time what must be fast (BENCHMARKS="matrix_game_costs": som
 tables: set-up-dev ## make the marked tables of docs/results.md again: much of an hour (TABLES="closed-forms": some)
 	@$(BIN)/python benchmarks/tables.py $(TABLES)
 
-pretrained: set-up-dev ## train the teams and curves of qmix_edu/pretrained again: about three hours on two cores
+pretrained: set-up-dev ## train the teams and curves of qmix_edu/pretrained again: more than two hours on two cores
 	@$(SWEEP)/3m smax/3m --algorithms qmix,vdn,iql --seeds 5 --steps 300000
 	@$(SWEEP)/3m smax/3m --algorithms qmix_ns,qmix_lin,vdn_s,ow_qmix,qplex --seeds 3 --steps 300000
-	@$(SWEEP)/2s3z smax/2s3z --algorithms qmix,vdn,iql --seeds 5 --steps 1100000
 	@$(SWEEP)/3s_vs_5z smax/3s_vs_5z --algorithms qmix,vdn,iql --seeds 5 --steps 2000000
 	@$(BIN)/python tools/pack_pretrained.py runs/pretrained
 

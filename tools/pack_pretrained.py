@@ -1,6 +1,6 @@
 """Put the curves of finished sweeps, and one trained team of each algorithm named, into the package.
 
-    python tools/pack_pretrained.py runs/pretrained   # folders 3m, 2s3z, 3s_vs_5z, each made by `qmix-edu sweep`
+    python tools/pack_pretrained.py runs/pretrained   # folders 3m and 3s_vs_5z, each made by `qmix-edu sweep`
 
 `make pretrained` runs the sweeps first. Of an algorithm's seeds the one with the median final win rate is taken; of an
 even number, the higher of the two in the middle.
@@ -14,7 +14,7 @@ from pathlib import Path
 from qmix_edu.pretrained import FOLDER
 from qmix_edu.runs import Run
 
-TEAMS = {"3m": ("qmix",), "2s3z": ("qmix",), "3s_vs_5z": ("qmix", "vdn", "iql")}
+TEAMS = {"3m": ("qmix",), "3s_vs_5z": ("qmix", "vdn", "iql")}
 
 
 def summary(run: Run) -> dict[str, object]:
