@@ -17,7 +17,7 @@ from qmix_edu.episodes import EpisodeBatch
 from qmix_edu.learner import Learner, LearnerSettings
 from qmix_edu.mixers import Independent
 from qmix_edu.replay import NewestEpisodes
-from qmix_edu.td import chosen_utilities, greedy_actions, td_lambda_targets
+from qmix_edu.td import chosen_utilities, greedy_actions
 from qmix_edu.types import EnvSpec
 
 
@@ -170,16 +170,6 @@ class ActorCritic(Learner):
     ) -> tuple[Float[Tensor, "b t n"], Float[Tensor, "b t n"], Float[Tensor, "b t n"]]:
         """Return the critic's values, their targets, and the advantage of each action taken, which has no gradient."""
 
-    def _targets(self, batch: EpisodeBatch, next_values: Float[Tensor, "b t n"]) -> Float[Tensor, "b t n"]:
-        return td_lambda_targets(
-            self.settings.reward_scale * batch.reward.expand_as(next_values),
-            batch.terminated.expand_as(next_values),
-            batch.mask.expand_as(next_values),
-            next_values,
-            self.settings.gamma,
-            self.settings.td_lambda,
-        )
-
 
 class COMA(ActorCritic):
     """Counterfactual multi-agent policy gradients: an action is compared with what else the agent might have done.
@@ -207,7 +197,7 @@ class COMA(ActorCritic):
         goes_on = torch.cat([batch.mask[:, 1:], torch.zeros_like(batch.mask[:, :1])], dim=1).bool()
         following = torch.where(goes_on, taken, greedy_actions(logits[:, 1:], batch.avail_actions[:, 1:]))
         q = self.target["critic"](batch.state[:, 1:], batch.obs[:, 1:], batch.last_actions[:, 1:], following)
-        return self._targets(batch, chosen_utilities(q, following))
+        return self.td_targets(batch, chosen_utilities(q, following))
 
 
 class IAC(ActorCritic):
@@ -225,5 +215,5 @@ class IAC(ActorCritic):
         """Return each agent's values, their targets, and the difference."""
         values = self.online["critic"](batch.obs, batch.last_actions)[:, :-1]
         with torch.no_grad():
-            targets = self._targets(batch, self.target["critic"](batch.obs, batch.last_actions)[:, 1:])
+            targets = self.td_targets(batch, self.target["critic"](batch.obs, batch.last_actions)[:, 1:])
         return values, targets, targets - values.detach()

@@ -95,5 +95,5 @@ class GRUAgent(nn.Module):
         sequence = inputs.transpose(0, 1).reshape(t, b * n, h)
         first = None if hidden is None else hidden.reshape(1, b * n, h)
         outputs, last = self.gru(sequence, first)
-        utilities = self.output(outputs.reshape(t, b, n, h).transpose(0, 1))
+        utilities = self.output(outputs).reshape(t, b, n, -1).transpose(0, 1)
         return utilities, last.reshape(b, n, h)

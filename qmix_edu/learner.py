@@ -83,7 +83,7 @@ class Learner:
             torch.manual_seed(seed)
             self.online = nn.ModuleDict({name: make() for name, make in makers.items()})
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.online.parameters(), lr=settings.learning_rate, eps=1e-5, foreach=True)
+        self.optimiser = torch.optim.Adam(self.online.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True)
         self.updates = 0
 
     @property
@@ -150,41 +150,38 @@ class Learner:
         """Return the masked TD loss of a batch, and metrics in units of the environment's rewards."""
         utilities, _ = self.online["agent"](batch.obs, batch.last_actions)  # [b, t+1, n, a]
         values = self.values(utilities, batch)
-        targets = self.targets(batch, utilities.detach(), values.shape[-1])
+        targets = self.targets(batch, utilities.detach())
         mask = batch.mask.expand_as(values)
         weights = self.loss_weight(Errors(values.detach(), targets, utilities.detach(), batch))
         return weighted_td_loss(values, targets, mask, weights), {"q_mean": self.mean(values, mask)}
 
     def values(self, utilities: Float[Tensor, "b t1 n a"], batch: EpisodeBatch) -> Float[Tensor, "b t m"]:
         """Return the online value of every joint action that was taken."""
-        return self.online["factorisation"](
-            utilities[:, :-1], batch.actions, batch.avail_actions[:, :-1], batch.state[:, :-1]
-        )
+        state = batch.state[:, :-1].contiguous()  # one copy here, or every layer that reads it makes its own
+        return self.online["factorisation"](utilities[:, :-1], batch.actions, batch.avail_actions[:, :-1], state)
 
     def mean(self, values: Float[Tensor, "b t m"], mask: Float[Tensor, "b t m"]) -> float:
         """Return the mean over real transitions, in units of the environment's rewards."""
         return ((values.detach() * mask).sum() / mask.sum() / self.settings.reward_scale).item()
 
     @torch.no_grad()
-    def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t1 n a"], m: int) -> Float[Tensor, "b t m"]:
+    def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t1 n a"]) -> Float[Tensor, "b t m"]:
         """Return the double-Q targets; ``utilities`` are the online network's."""
-        next_actions = self.greedy(utilities[:, 1:], batch.avail_actions[:, 1:])
-        next_values = self.next_values(batch, next_actions)
-        shape = (*batch.reward.shape[:2], m)
+        avail_actions, state = batch.avail_actions[:, 1:], batch.state[:, 1:].contiguous()
+        next_actions = self.greedy(utilities[:, 1:], avail_actions)
+        target_utilities, _ = self.target["agent"](batch.obs, batch.last_actions)
+        next_values = self.target["factorisation"](target_utilities[:, 1:], next_actions, avail_actions, state)
+        return self.td_targets(batch, next_values)
+
+    def td_targets(self, batch: EpisodeBatch, next_values: Float[Tensor, "b t m"]) -> Float[Tensor, "b t m"]:
+        """Return the TD(lambda) targets, given what the observation after each step is worth."""
         return td_lambda_targets(
-            self.settings.reward_scale * batch.reward.expand(shape),
-            batch.terminated.expand(shape),
-            batch.mask.expand(shape),
+            self.settings.reward_scale * batch.reward.expand_as(next_values),
+            batch.terminated.expand_as(next_values),
+            batch.mask.expand_as(next_values),
             next_values,
             self.settings.gamma,
             self.settings.td_lambda,
-        )
-
-    def next_values(self, batch: EpisodeBatch, next_actions: Int[Tensor, "b t n"]) -> Float[Tensor, "b t m"]:
-        """Return what the target network says that the next joint actions are worth at the next observations."""
-        utilities, _ = self.target["agent"](batch.obs, batch.last_actions)
-        return self.target["factorisation"](
-            utilities[:, 1:], next_actions, batch.avail_actions[:, 1:], batch.state[:, 1:]
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class QTRAN(Learner):
         """Return the three losses' sum, and metrics: ``q_mean`` is the mean of Q_jt, the losses go by their names."""
         utilities, _ = self.online["agent"](batch.obs, batch.last_actions)
         joint = self.values(utilities, batch)  # [b, t, 1]
-        targets = self.targets(batch, utilities.detach(), 1)
+        targets = self.targets(batch, utilities.detach())
         utilities = utilities[:, :-1]
         v = self.online["v"](batch.state[:, :-1])
         td = masked_td_loss(joint, targets, batch.mask)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from qmix_edu.episodes import EpisodeBatch
 from qmix_edu.learner import Learner, LearnerSettings
 from qmix_edu.mixers import Independent
-from qmix_edu.td import td_lambda_targets
 from qmix_edu.types import EnvSpec
 
 
@@ -59,10 +59,9 @@ def quantile_huber(
     """
     k = quantiles.shape[-1]
     tau = (torch.arange(k) + 0.5) / k
-    delta = targets.unsqueeze(-2) - quantiles.unsqueeze(-1)  # [*b, i, j]
-    size = delta.abs()
-    huber = torch.where(size <= kappa, 0.5 * size**2, kappa * (size - 0.5 * kappa))
-    return ((tau[:, None] - (delta.detach() < 0).float()).abs() * huber / kappa).mean(dim=-1).sum(dim=-1)
+    y, theta = torch.broadcast_tensors(targets.unsqueeze(-2), quantiles.unsqueeze(-1))  # [*b, i, j]
+    weight = (tau[:, None] - (y < theta).float()).abs()
+    return (weight * F.huber_loss(theta, y, reduction="none", delta=kappa)).mean(dim=-1).sum(dim=-1) / kappa
 
 
 def likelihood(
@@ -79,12 +78,12 @@ def likelihood(
     neighbouring target samples, which is 0 wherever the target is a single number, hence at the end of every episode.
     """
     ordered = quantiles.sort(dim=-1).values
-    lower, width = ordered[..., :-1], ordered.diff(dim=-1).clamp(min=1e-6)
+    lower, width = ordered[..., :-1].unsqueeze(-2), ordered.diff(dim=-1).clamp(min=1e-6).unsqueeze(-2)
 
-    def cumulative(x: Float[Tensor, "*b k"]) -> Float[Tensor, "*b k"]:
-        return ((x.unsqueeze(-1) - lower.unsqueeze(-2)) / width.unsqueeze(-2)).clamp(0, 1).mean(dim=-1)
+    def mean_f(y: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
+        return (y.unsqueeze(-1) - lower).div_(width).clamp_(0, 1).mean(dim=(-2, -1))
 
-    return (cumulative(targets + tolerance) - cumulative(targets - tolerance)).mean(dim=-1)
+    return mean_f(targets + tolerance) - mean_f(targets - tolerance)
 
 
 class QuantileLearner(Learner):
@@ -131,15 +130,15 @@ class QuantileLearner(Learner):
         every, _ = agent.quantiles(batch.obs, batch.last_actions)  # [b, t+1, n, a, k]
         quantiles = _of_actions(every[:, :-1], batch.actions)  # [b, t, n, k]
         targets = self.quantile_targets(batch, every.detach().mean(dim=-1))
+        real = batch.mask.squeeze(-1).bool()  # [b, t]; of r real transitions
+        quantiles, targets = quantiles[real], targets[real]  # [r, n, k]
         weights = self.weights(quantiles.detach(), targets)
-        mask = batch.mask.expand_as(weights)
-        each = torch.where(mask.bool(), quantile_huber(quantiles, targets), 0.0)
-        return (weights * each).sum() / mask.sum(), {
-            "q_mean": self.mean(quantiles.mean(dim=-1), mask),
-            "weight_mean": ((weights * mask).sum() / mask.sum()).item(),
+        return (weights * quantile_huber(quantiles, targets)).mean(), {
+            "q_mean": quantiles.mean().item() / self.settings.reward_scale,
+            "weight_mean": weights.mean().item(),
         }
 
-    def weights(self, quantiles: Float[Tensor, "b t n k"], targets: Float[Tensor, "b t n k"]) -> Float[Tensor, "b t n"]:
+    def weights(self, quantiles: Float[Tensor, "*b k"], targets: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
         """``w = 1`` for a positive error of the means, ``max(beta, l)`` for a negative one."""
         tolerance = self.tolerance * self.settings.reward_scale
         doubted = likelihood(quantiles, targets, tolerance).clamp(min=self.beta)
@@ -152,16 +151,7 @@ class QuantileLearner(Learner):
         every, _ = agent.quantiles(batch.obs, batch.last_actions)
         next_actions = self.greedy(utilities[:, 1:], batch.avail_actions[:, 1:])
         following = _of_actions(every[:, 1:], next_actions)
-        flat = following.flatten(2)  # [b, t, n k]
-        targets = td_lambda_targets(
-            self.settings.reward_scale * batch.reward.expand_as(flat),
-            batch.terminated.expand_as(flat),
-            batch.mask.expand_as(flat),
-            flat,
-            self.settings.gamma,
-            self.settings.td_lambda,
-        )
-        return targets.view_as(following)
+        return self.td_targets(batch, following.flatten(2)).view_as(following)  # each of [b, t, n k] is a value
 
 
 def _of_actions(quantiles: Float[Tensor, "b t n a k"], actions: Int[Tensor, "b t n"]) -> Float[Tensor, "b t n k"]:

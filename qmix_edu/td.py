@@ -41,12 +41,11 @@ def td_lambda_targets(
     continues = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
     weight = td_lambda * continues  # 0 at the last real step
     discount = gamma * (1 - terminated)
-    steps = zip(*(values.unbind(1) for values in (reward, discount, weight, next_values)), strict=True)
-    following, targets = torch.zeros_like(next_values[:, 0]), list[Tensor]()
-    for r, g, w, v in reversed(list(steps)):
-        following = r + g * torch.lerp(v, following, w)
-        targets.append(following)
-    return torch.stack(targets[::-1], dim=1)
+    targets = reward + discount * (1 - weight) * next_values  # what does not depend on y_{t+1}
+    y, share = targets.unbind(1), (discount * weight).unbind(1)  # the steps of both, not copied
+    for t in reversed(range(len(y) - 1)):
+        y[t].addcmul_(share[t], y[t + 1])  # y_t += gamma (1 - terminated_t) lambda y_{t+1}
+    return targets
 
 
 def masked_td_loss(

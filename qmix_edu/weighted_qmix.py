@@ -81,10 +81,9 @@ class WeightedQMIX(Learner):
         """
         utilities, _ = self.online["agent"](batch.obs, batch.last_actions)
         values = self.values(utilities, batch)
-        targets = self.targets(batch, utilities.detach(), 1)
-        errors = CentralErrors(
-            values.detach(), targets, utilities.detach(), batch, self.greedy_values(utilities.detach(), batch)
-        )
+        greedy_values = self.greedy_values(batch, utilities.detach())  # [b, t+1, 1]
+        targets = self.td_targets(batch, greedy_values[:, 1:])
+        errors = CentralErrors(values.detach(), targets, utilities.detach(), batch, greedy_values[:, :-1])
         weights = self.central_weight(errors)
         central_values = _central(self.online, batch, batch.actions, slice(None, -1))
         central_loss = masked_td_loss(central_values, targets, batch.mask)
@@ -96,20 +95,19 @@ class WeightedQMIX(Learner):
             "weight_mean": ((weights * batch.mask).sum() / batch.mask.sum()).item(),
         }
 
-    @torch.no_grad()
-    def greedy_values(self, utilities: Float[Tensor, "b t1 n a"], batch: EpisodeBatch) -> Float[Tensor, "b t 1"]:
-        """Return what the target network's Q* says of the joint action that QMIX's online agents would take."""
-        greedy = self.greedy(utilities[:, :-1], batch.avail_actions[:, :-1])
-        return _central(self.target, batch, greedy, slice(None, -1))
+    def targets(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t1 n a"]) -> Float[Tensor, "b t 1"]:
+        """Return the targets, which Q* sets; ``utilities`` are those of QMIX's online agents."""
+        return self.td_targets(batch, self.greedy_values(batch, utilities)[:, 1:])
 
-    def next_values(self, batch: EpisodeBatch, next_actions: Int[Tensor, "b t n"]) -> Float[Tensor, "b t 1"]:
-        """Return the target network's Q* of the next joint actions at the next observations."""
-        return _central(self.target, batch, next_actions, slice(1, None))
+    @torch.no_grad()
+    def greedy_values(self, batch: EpisodeBatch, utilities: Float[Tensor, "b t1 n a"]) -> Float[Tensor, "b t1 1"]:
+        """Return what the target network's Q* says of the joint actions that QMIX's online agents would take."""
+        return _central(self.target, batch, self.greedy(utilities, batch.avail_actions), slice(None))
 
 
 def _central(
-    network: nn.ModuleDict, batch: EpisodeBatch, actions: Int[Tensor, "b t n"], steps: slice
-) -> Float[Tensor, "b t 1"]:
+    network: nn.ModuleDict, batch: EpisodeBatch, actions: Int[Tensor, "b u n"], steps: slice
+) -> Float[Tensor, "b u 1"]:
     utilities, _ = network["central_agent"](batch.obs, batch.last_actions)
     return network["central_factorisation"](
         utilities[:, steps], actions, batch.avail_actions[:, steps], batch.state[:, steps]

@@ -115,11 +115,10 @@ def test_utilities_of_unavailable_actions_do_not_matter(algorithm, agent):
 @every_plain_q_learner
 def test_the_rest_of_the_batch_does_not_change_an_episodes_targets(algorithm):
     learner = made(algorithm)
-    m = SPEC.n_agents if isinstance(learner.online["factorisation"], Independent) else 1
     utilities, _ = learner.online["agent"](BATCH.obs, BATCH.last_actions)
-    together = learner.targets(BATCH, utilities.detach(), m)
+    together = learner.targets(BATCH, utilities.detach())
     alone = BATCH.select(torch.arange(6) == 2)
-    torch.testing.assert_close(learner.targets(alone, utilities[2:3].detach(), m), together[2:3])
+    torch.testing.assert_close(learner.targets(alone, utilities[2:3].detach()), together[2:3])
 
 
 # What must matter
@@ -146,22 +145,22 @@ def test_double_q_takes_the_online_argmax_and_the_target_value():
     learner.target["agent"].values.data = torch.tensor([7.0, 3.0, 99.0])
     online, _ = learner.online["agent"](batch.obs, batch.last_actions)
     # Episode 0 terminated: 10 2 = 20. Episode 1 was cut: 20 + .5 3, the target's value of the online choice, 1.
-    assert learner.targets(batch, online.detach(), 1).flatten().tolist() == [20.0, 21.5]
+    assert learner.targets(batch, online.detach()).flatten().tolist() == [20.0, 21.5]
 
 
 def test_targets_use_the_next_state_and_the_target_mixer():
     learner = made("qmix")
-    m, utilities = 1, learner.online["agent"](BATCH.obs, BATCH.last_actions)[0].detach()
-    before = learner.targets(BATCH, utilities, m)
+    utilities = learner.online["agent"](BATCH.obs, BATCH.last_actions)[0].detach()
+    before = learner.targets(BATCH, utilities)
     state = BATCH.state.clone()
     state[:, 0] += 1.0  # s_0 follows no step
-    assert torch.equal(learner.targets(replace(BATCH, state=state), utilities, m), before)
+    assert torch.equal(learner.targets(replace(BATCH, state=state), utilities), before)
     state[:, 1] += 1.0
-    assert not torch.equal(learner.targets(replace(BATCH, state=state), utilities, m), before)
+    assert not torch.equal(learner.targets(replace(BATCH, state=state), utilities), before)
     learner.online["factorisation"].mixer.hyper_v[-1].bias.data += 1.0
-    assert torch.equal(learner.targets(BATCH, utilities, m), before)
+    assert torch.equal(learner.targets(BATCH, utilities), before)
     learner.target["factorisation"].mixer.hyper_v[-1].bias.data += 1.0
-    assert not torch.equal(learner.targets(BATCH, utilities, m), before)
+    assert not torch.equal(learner.targets(BATCH, utilities), before)
 
 
 def test_every_independent_learner_is_paid_the_whole_team_reward():

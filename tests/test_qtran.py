@@ -82,7 +82,7 @@ def test_the_joint_value_learns_from_the_td_loss_alone(make):
     loss, _ = learner.loss(BATCH)
     together = torch.autograd.grad(loss, joint, retain_graph=True)
     values = learner.values(learner.online["agent"](BATCH.obs, BATCH.last_actions)[0], BATCH)
-    targets = learner.targets(BATCH, learner.online["agent"](BATCH.obs, BATCH.last_actions)[0].detach(), 1)
+    targets = learner.targets(BATCH, learner.online["agent"](BATCH.obs, BATCH.last_actions)[0].detach())
     alone = torch.autograd.grad(((values - targets) ** 2 * BATCH.mask).sum() / BATCH.mask.sum(), joint)
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one, other)
