@@ -278,7 +278,7 @@ def plot_landscape(
             zorder=5,
         )
     ax.plot([], [], "*", color="white", markeredgecolor="black", markersize=12, label="greedy joint action")
-    ax.legend(loc="lower left", fontsize=8)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
     ax.set(xlabel="utility $Q_1$ of agent 1", ylabel="utility $Q_2$ of agent 2")
     _figure(ax).colorbar(mesh, ax=ax, label="$Q_{tot}$")
     return ax

@@ -7,7 +7,9 @@
 # members? That is the one question of this course. You begin with payoff tables of nine cells and end with a
 # team of marines, trained by you, that wins battles.
 #
-# Click into the cell below and press **Shift + Enter**. Within ten seconds you watch a QMIX network learn.
+# Click into the cell below and press **Shift + Enter**. You watch a small network learn by QMIX, the method that this
+# course leads to. The picture comes after a few seconds; the first time it may take half a minute, because Python must
+# load its libraries.
 
 # %%
 from qmix_edu.exercises import reveal, steps
@@ -25,12 +27,14 @@ for shot in shots:
 # **What you see.** Two agents have two actions each, a and b. Each agent carries one number for each action,
 # its *utility*: agent 1's are measured along one axis, agent 2's along the other. So the four joint actions
 # are four points on a plane. The surface above is what the network believes that the *team* earns, $Q_{tot}$.
-# In table 2B the truth is 0, 1, 1 and 8.
+#
+# There are two payoff tables, 2A and 2B; which of them counts is the *state*. In 2B the team really earns 0 for
+# (a, a), 1 for (a, b) and for (b, a), and 8 for (b, b). The white points come close to these numbers.
 #
 # Move the **state** slider to 2A, where every joint action pays 7: the same network, another surface. Then
-# switch the **weights** from |w| to signed: where the surface falls along an axis it is hatched, and there
-# "everyone does what looks best to it" need not be best for the team. Why this matters is the subject of
-# chapters 01 to 04; how the network prevents it, of chapter 06.
+# switch the **weights** of the network from |w|, positive numbers only, to signed: where the surface falls along an
+# axis it is hatched, and there "everyone does what looks best to it" need not be best for the team. Why this matters is
+# the subject of chapters 01 to 04; how the network prevents it, of chapter 06.
 #
 # Here is the same picture without a browser's help, for print and for the day when a widget does not show:
 
@@ -40,10 +44,14 @@ _ = explorer.figure()
 # %% [markdown]
 # ## What you will be able to do
 #
-# - predict, for a small game, what independent learners, VDN and QMIX will play, and say why;
+# - predict, for a small game, what independent learners (IQL), VDN and QMIX will play, and say why;
 # - tell what a method *cannot represent* from what it *does not learn*;
 # - write the mixing network of QMIX, break it, and mend it;
 # - train a team on battles, and report its win rate with an honest uncertainty.
+#
+# These three names stand for three ways to learn. **IQL**: each agent learns alone (chapter 02). **VDN**: the team's
+# value is the sum of its members' values (chapter 03). **QMIX**: it is any mixing of them that never falls when a
+# member's value rises (chapter 04).
 #
 # You need Python and numpy, and an idea of what a gradient is. Reinforcement learning is explained where it
 # comes up.
@@ -65,7 +73,7 @@ _ = explorer.figure()
 #   it cost?
 # - [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb): what changes when the table is gone?
 # - [10 Deep independent learners](10_deep_independent_learners.ipynb): can a network be optimistic?
-# - [11 Meet SMAC](11_meet_smac.ipynb): what does a marine see?
+# - [11 Meet SMAC](11_meet_smac.ipynb), the StarCraft Multi-Agent Challenge: what does a marine see?
 # - [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb): who wins battles, and how sure are we?
 # - [13 Inside a trained QMIX](13_inside_a_trained_qmix.ipynb): what has the mixer learned?
 # - [14 Ablations](14_ablations.ipynb): which part does the work?
@@ -79,10 +87,11 @@ _ = explorer.figure()
 #
 # **Predict – run – explain.** Before a result is shown you are asked for it. Write your guess down *first*,
 # even a wild one: a wrong guess that you remember teaches more than a right answer that you read. A
-# prediction is a variable that holds `...` until you write it.
+# prediction is a variable that holds `...` until you write yours in its place; the next cells show what happens and
+# compare. So go from cell to cell with Shift + Enter: *Run All Cells* would show you every answer first.
 #
 # **Predict.** Look at the picture, state 2B. Each agent takes the action with its own highest utility. What
-# does the team earn?
+# does the team earn? Write a whole number.
 
 # %%
 my_prediction = ...
@@ -115,7 +124,7 @@ check_team_reward(team_reward)
 # A check says one of three things: **not started**; **wrong**, with the *name* of the mistake if it is one
 # that others have made before you; or **correct**. Try a wrong answer on purpose, say `payoff[column, row]`.
 #
-# **Hints.** Four of them, from a nudge to the solution:
+# **Hints.** Each check has four, `hint(1)` to `hint(4)`, from a nudge to the place of the solution:
 
 # %%
 check_team_reward.hint(1)

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 01 · Cooperative matrix games
 #
-# **Question.** Two people, one payoff table, no talking: how should each choose?
+# **Question.** In chapter 00 a network found the best joint action. But why is that hard at all? Two people, one payoff
+# table, no talking: how should each choose?
 #
 # You will be able to
 # - read a payoff table as each player sees it, and say where averaging leads;
@@ -25,7 +26,8 @@ names = action_names(3)  # a, b, c
 # ## 1. One table, two players
 #
 # Agent 1 chooses a row, agent 2 a column, both at the same time. *Both* receive the number in the cell: they
-# are a team. Nothing is hidden; they know the table. They just cannot agree beforehand.
+# are a team. Nothing is hidden; they know the table. They just cannot agree beforehand. A cell is a *joint action*:
+# (a, b) means that agent 1 plays a, the first row, and agent 2 plays b, the second column.
 
 # %%
 climbing = catalogue["climbing"]
@@ -87,7 +89,8 @@ check_best_responses(best_responses)
 # two:
 
 # %%
-{names[i] + names[j]: int(climbing.payoff[i, j]) for i, j in chapter_01.equilibria(climbing.payoff)}
+for i, j in sorted(chapter_01.equilibria(climbing.payoff)):
+    print(f"({names[i]}, {names[j]}) pays {climbing.payoff[i, j]:g}")
 
 # %% [markdown]
 # The cell that averaging leads to, (c, c), is *no* equilibrium: if agent 1 stays with c, agent 2 stays too,
@@ -98,8 +101,9 @@ check_best_responses(best_responses)
 # ## 3. Choosing alone
 #
 # From here on each agent carries its own list of numbers, one for each of its actions: its **utilities**. It
-# looks at nothing else and takes an action with the highest one. How it got these numbers is the subject of
-# the next chapters. Where they *lead* we can say now:
+# looks at nothing else and takes an action with the highest one: its *greedy* action. We write $Q_i(a_i)$ for the
+# utility of agent i's action $a_i$. How it got these numbers is the subject of the next chapters. Where they *lead* we
+# can say now, with the averages of section 1 as utilities:
 
 # %%
 utilities = (row_averages, column_averages)
@@ -150,8 +154,9 @@ reveal(my_count, len(ends), "Each may take either action, so all combinations ha
 # %% [markdown]
 # ## 4. When alone is as good as together: IGM
 #
-# The best *together* is the highest cell of the table. The best *alone* is where the utilities lead. The
-# utilities are good when the second is part of the first:
+# The best *together* is the highest cell of the table. The best *alone* is where the utilities lead. Write $Q_{tot}$
+# for the team's table (here: the payoffs) and $\arg\max$ for the *set* of all best actions. The utilities are good when
+# the second is part of the first:
 #
 # $$\arg\max_{a_1} Q_1 \times \dots \times \arg\max_{a_n} Q_n \;\subseteq\; \arg\max_{a_1,\dots,a_n} Q_{tot}$$
 #
@@ -172,8 +177,9 @@ print("(1, 0, 0) for both:   ", bool(is_igm(climbing.payoff, ([1, 0, 0], [1, 0, 
 there_is_such_a_table = ...
 
 # %% [markdown]
-# **Exercise 3.** Write `igm_utilities`: for any payoff table, of two agents or more, return one array of
-# utilities for each agent, so that IGM holds. Mind tables with several best cells.
+# **Exercise 3.** Write `igm_utilities`: for any payoff table, of two agents or more (`payoff.shape` has one number for
+# each agent), return a list with one array of utilities for each agent, so that IGM holds. Mind tables with several
+# best cells.
 
 
 # %% tags=["exercise"]
@@ -202,11 +208,11 @@ reveal(
 # %% [markdown]
 # ## 5. How much exploration does a good habit survive?
 #
-# Suppose the team plays (a, a) by habit, but each agent explores: with probability ε it draws one of *all*
-# its actions at random. What does each action then earn?
+# Suppose the team plays (a, a) by habit, but each agent *explores*: with probability ε, its exploration rate, it draws
+# one of *all* its actions, each as likely as the others. What does each action then earn?
 #
-# **Exercise 4.** Write `expected_payoffs`: the expected payoff of every row against a partner whose habit is
-# the column `partner` and who explores at rate `epsilon`.
+# **Exercise 4.** Write `expected_payoffs`: the expected payoff of every row, as an array, against a partner whose habit
+# is the column `partner` and who explores at rate `epsilon`.
 
 
 # %% tags=["exercise"]
@@ -260,8 +266,8 @@ reveal(my_epsilon, round(float(leaves), 3), "The lines of a and c cross where 11
 # In the climbing game averaging cost 6. In the worst case?
 #
 # **Exercise 5.** Write `misleading_game(size)`: a table of `size` × `size` (3 or more) in which every agent
-# that averages is led to the *one worst cell of all*. Afterwards: why can that not be done with two actions
-# each?
+# that averages is led to the *one worst cell of all*: every other cell pays more. Afterwards: why can that not
+# be done with two actions each?
 
 
 # %% tags=["exercise"]

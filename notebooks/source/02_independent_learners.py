@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 02 · Independent learners
 #
-# **Question.** What if everyone just learns?
+# **Question.** In chapter 01 everybody knew the payoff table. What if nobody knows it, and everyone just learns?
 #
 # You will be able to
 # - say where independent Q-learners end in a cooperative game, and why;
@@ -38,8 +38,9 @@ names = action_names(3)  # a, b, c
 #
 # $$Q_i(a_i) \leftarrow Q_i(a_i) + \alpha\,\big(r - Q_i(a_i)\big)$$
 #
-# This is **independent Q-learning**, IQL. The agents explore at first (ε = 1), less and less, and at last
-# play greedily. One run proves nothing, so we let a thousand teams learn, each with its own luck.
+# The step α, between 0 and 1, is the *learning rate*: 0.1 here. This is **independent Q-learning**, IQL. The agents
+# play at random at first (ε = 1); ε falls, and over the last fifth of the plays it is 0: they play greedily. One
+# run proves nothing, so we let a thousand teams learn, each with its own luck.
 #
 # **Predict.** In the climbing game, in what share of the thousand runs do the agents end in the best cell,
 # (a, a)? Write a number from 0 to 1.
@@ -49,7 +50,8 @@ my_share = ...
 
 # %% [markdown]
 # **Run.** Four games: climbing, which you know; two forms of it with random rewards but the *same averages*;
-# and a game with two equally good cells. A star marks every best cell.
+# and a game with two equally good cells. A star marks every best cell; each number is the share of the runs, in per
+# cent, that end in this cell.
 
 # %%
 RUNS, PLAYS = steps(1000, 50), steps(5000, 300)
@@ -169,9 +171,10 @@ reveal(my_penalty, ended.share, "Each breaks its tie alone: (a, c) and (c, a) pa
 # The values are perfect, and half of the teams fail. Lauer and Riedmiller's algorithm has a second part: each
 # agent keeps a **policy**, a habit, beside its values. The policy moves to the action just played only when
 # the reward is a *new record*, above all values so far. Both see the same rewards, so both see the same
-# record at the same play. The team agrees without a word.
+# record at the same play. The team agrees without a word. We call this the **lock**.
 #
-# **Exercise 2.** Write `lock`. `q` holds the agent's values *before* the play.
+# **Exercise 2.** Write `lock`. `q` holds the agent's values *before* the play, one for each action (an array).
+# `policy`, the habit, and `action`, the action just played, are indices into it. Return the new policy.
 
 
 # %% tags=["exercise"]
@@ -219,9 +222,9 @@ reveal(my_winner, winners[0], "IQL still averages over its partner, and the two 
 # learner that forgives *some* still wins most runs and the one that forgives *all* loses every one. With
 # noise everywhere all three lose. Only the joint table does not care.
 #
-# Watch it happen, in the game where every cell is random. Move the time with the arrow keys, or press play; look at
-# all runs, then at single ones; compare the learners. Choose the hysteretic one: which of its values leads from early
-# on, and where do the teams gather as exploration falls?
+# Watch it happen, in the game where every cell is random (3000 teams learn first: some seconds). Move the time with
+# the arrow keys, or press play; look at all runs, then at single ones; compare the learners. Choose the hysteretic one:
+# which of its values leads from early on, and where do the teams gather as exploration falls?
 
 # %%
 learners = {"IQL": IndependentQ(), "hysteretic": HystereticQ(), "distributed, lock": LockedDistributedQ()}
@@ -322,7 +325,8 @@ check_choose_theta(choose_theta)
 
 # %% [markdown]
 # **Predict.** Two learners are well tuned, one for the game without noise, one for the game with noise
-# everywhere. Is it the same θ? Write `True` or `False`.
+# everywhere. Is it the same θ? Write `True` or `False`. (The next cell plays fifteen studies of 200 runs: half a minute
+# or so.)
 
 # %%
 same_theta = ...
@@ -345,8 +349,8 @@ reveal(same_theta, best["climbing"] == best["fully stochastic"], f"The best of t
 
 # %% [markdown]
 # **Explain.** No θ is best in all three games. The less noise, the more forgiveness pays; with noise
-# everywhere, too much of it fails again. To choose θ one must know how noisy the game is, and the agents do
-# not know it.
+# everywhere, too much of it fails again. Nor are the curves smooth: with noise everywhere 10⁵ does better than 10³,
+# and 10⁷ fails. To choose θ one must know how noisy the game is, and the agents do not know it.
 #
 # ## Two things people believe
 #
@@ -377,5 +381,5 @@ reveal(same_theta, best["climbing"] == best["fully stochastic"], f"The best of t
 #   2002: the stochastic forms of climbing.
 # - Matignon, Laurent and Le Fort-Piat, *Hysteretic Q-learning*, IROS 2007.
 # - Wei and Luke, *Lenient learning in independent-learner stochastic cooperative games*, JMLR 17(84), 2016.
-#   Here values start at 0 and agents explore with ω = 1, so shares differ from theirs.
+#   Here values start at 0, and their exploration constant ω is 1, so shares differ from theirs.
 # - All shares and values are computed above.

@@ -32,8 +32,9 @@ from qmix_edu.widgets import PayoffExplorer
 # the whole team. Acting is separate: a sum is largest when each term is, so every agent just takes its own
 # best action. IGM holds by construction.
 #
-# The game below pays 8 if both play b, and almost nothing otherwise. How well does the best sum fit it, when
-# every joint action is seen equally often?
+# The game below, table 2B of chapter 00, pays 8 if both play b, and almost nothing otherwise. How well does the best
+# sum fit it, when every joint action is seen equally often? "Best" means: the least *mean squared error* (MSE), the
+# average over all cells of the square of payoff minus sum.
 
 # %%
 two_b = catalogue["two-step-2b"]
@@ -44,9 +45,9 @@ print("payoff", two_b.payoff.tolist(), " fit", fit.values.tolist(), " greedy", f
 _ = plot_fit_3d(two_b.payoff, fit.values, utilities=fit.utilities)
 
 # %% [markdown]
-# A sum is a **plane** over the utilities. It cannot bend up to 8 at the far corner, and what it misses (the
-# black bars) is the same everywhere, 1.5, twice above and twice below. All four values are wrong, and the
-# choice is right.
+# A sum is a **plane** over the utilities. The large points are the payoffs, the small white ones the sum; the black
+# bars between them are what the sum misses. The plane cannot bend up to 8 at the far corner, and it misses everywhere
+# by the same 1.5, twice above and twice below. All four values are wrong, and the choice is right.
 
 # %% [markdown]
 # ## 2. The best plane, by hand
@@ -73,8 +74,8 @@ check_additive_table(additive_table)
 # %% [markdown]
 # So row i's utility is its average, up to a constant: the very number that misled us in chapter 01.
 #
-# **Predict.** QTRAN's game pays 8 if both play a, -12 if just one does, and 0 otherwise. What does VDN's team
-# earn?
+# **Predict.** QTRAN's game, named after the paper that it comes from (Son et al. 2019), has three actions each. It pays
+# 8 if both play a, -12 if just one does, and 0 otherwise. What does VDN's team earn? Write a number.
 
 # %%
 qtran = catalogue["qtran"]
@@ -96,7 +97,7 @@ reveal(my_payoff, earned.pop(), "Action a averages (8 - 12 - 12) / 3 = -5.33, th
 # ## 3. How much of a table is additive?
 #
 # **Exercise 2.** Write `explained_variance`: the share of the payoffs' variance that a fit explains. 1 is a
-# perfect fit, 0 is no better than the same number everywhere.
+# perfect fit, 0 is no better than the same number everywhere. Return one number.
 
 
 # %% tags=["exercise"]
@@ -113,8 +114,8 @@ from qmix_edu.exercises.chapter_03 import check_explained_variance
 check_explained_variance(explained_variance)
 
 # %% [markdown]
-# **Predict.** Fill a 3×3 table with random numbers. Which share of their variance will the best sum explain,
-# on average?
+# **Predict.** Fill a 3×3 table with independent random numbers. Which share of their variance will the best sum
+# explain, on average? Write a number from 0 to 1.
 
 # %%
 my_share = ...
@@ -147,8 +148,9 @@ for n in (2, 3, 4, 5):
 # %% [markdown]
 # ## 4. Which tables *are* sums?
 #
-# Random tables are sums with probability 0. When is a given one? Take two rows and two columns: a **2×2 minor**.
-# In a sum, going from row i to row k changes the payoff by $Q_1(k) - Q_1(i)$, *whatever* the column. So
+# Random tables are sums with probability 0. When is a given one? Call the table F. Take two rows and two columns; the
+# four cells where they cross are a **2×2 minor**. In a sum, going from row i to row k changes the payoff by
+# $Q_1(k) - Q_1(i)$, *whatever* the column. So
 #
 # $$F(k, l) - F(i, l) = F(k, j) - F(i, j) \quad\text{for all rows } i, k \text{ and columns } j, l,$$
 #
@@ -178,8 +180,9 @@ for table in ([[1, 2], [4, 5]], two_b.payoff, qtran.payoff):
     print(is_additive(table).reason)
 
 # %% [markdown]
-# Play with it: change one cell of the table below and watch the best sum (second picture) miss it. The other two
-# pictures belong to the chapters to come.
+# Play with it: change one cell of the table below and watch the best sum (second picture, "additive fit") miss it. Its
+# *loss* is the MSE; its *regret* is the best payoff minus the payoff of the greedy choice. The other two pictures
+# belong to chapters 04 and 06, the slider of the data to chapter 05.
 
 # %%
 PayoffExplorer([[1, 2, 4], [3, 4, 6], [0, 1, 3]])
@@ -191,7 +194,7 @@ PayoffExplorer([[1, 2, 4], [3, 4, 6], [0, 1, 3]])
 # given its action, over whatever its partner does.
 #
 # **Exercise 4.** Write `iql_choice`: the joint action of two independent learners after each has seen the
-# other play by a fixed policy (a probability for each action).
+# other play by a fixed policy (an array: a probability for each action). No ties occur.
 
 
 # %% tags=["exercise"]
@@ -209,7 +212,8 @@ check_iql_choice(iql_choice)
 
 # %% [markdown]
 # **Predict.** Draw 1000 random games with random policies. VDN fits the whole team's table, weighted by how
-# often each cell is played. In how many games does it choose *differently* from the independent learners?
+# often each cell is played. In how many games does it choose *differently* from the independent learners? Write a
+# number from 0 to 1000.
 
 # %%
 my_number = ...
@@ -238,8 +242,9 @@ reveal(my_number, different, "When agents explore independently, VDN's utilities
 # In a one-shot game, then, VDN does *not* cure relative overgeneralisation. What it gains over IQL shows in games
 # of several steps: chapter 12 measures it in battles.
 #
-# The argument needs independent policies. Data in which the agents' actions are correlated (a replay buffer
-# with a shared history, say) break it:
+# The argument needs independent policies. Data in which the agents' actions are correlated break it: such as those of a
+# team that long played (a, a) and now plays (b, b), stored together. Draw the weights of the nine cells at random, and
+# count again:
 
 
 # %%
@@ -251,7 +256,8 @@ def differs_when_correlated(rng):
     return additive_fit(payoff, weights=played).greedy != ((rows.argmax(), columns.argmax()),)
 
 
-sum(differs_when_correlated(rng) for _ in range(1000))
+different = sum(differs_when_correlated(rng) for _ in range(1000))
+print(f"{different} of 1000 games: VDN and the independent learners choose differently")
 
 # %% [markdown]
 # ## 6. A bad fit and a good choice

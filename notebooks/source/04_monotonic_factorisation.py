@@ -58,13 +58,13 @@ _ = plot_landscape(q, q, surface, ([0, 1], [0, 1]), ax=figure.add_subplot(1, 2, 
 # they arrive at the top right corner of the grid, the **greedy corner**. No point of the grid is higher. That
 # is IGM, and all it took is
 #
-# $$\frac{\partial Q_{tot}}{\partial Q_a} \ge 0 \quad\text{for every agent } a.$$
+# $$\frac{\partial Q_{tot}}{\partial Q_i} \ge 0 \quad\text{for every agent } i.$$
 #
 # This is **QMIX**'s idea: *any* mixing that rises in every utility, not just the sum. (And any mixing at all
 # of the *state*; that is chapter 07.)
 #
 # **Predict.** $Q_1 + Q_2 - 2\,Q_1 Q_2$ gives XOR's table (0, 1, 1, 0) exactly. Where will the agents end,
-# `(a, a)`, `(a, b)`, `(b, a)` or `(b, b)`?
+# `"(a, a)"`, `"(a, b)"`, `"(b, a)"` or `"(b, b)"`?
 
 # %%
 my_end = ...
@@ -85,15 +85,22 @@ reveal(
 # there is an order of the rows and an order of the columns in which it never falls, to the right or
 # downwards.
 #
-# **Predict.** Which of these are? Write a set of names.
+# Here are seven tables, row by row:
 
 # %%
 games = ["or", "and", "xor", "two-step-2b", "coordination", "climbing", "qtran"]
+for name in games:
+    print(f"{name:12s}", catalogue[name].payoff.tolist())
+
+# %% [markdown]
+# **Predict.** Which of them are monotone? Write a set of names, such as `{"or", "xor"}`.
+
+# %%
 my_monotone_games = ...
 
 # %% [markdown]
-# **Exercise 1.** Write `is_monotone_table(payoff)` for two agents. Do not try all orders: look at *pairs* of
-# rows, and of columns.
+# **Exercise 1.** Write `is_monotone_table(payoff)` for two agents: return `True` or `False`. Do not try all orders:
+# look at *pairs* of rows, and of columns.
 
 
 # %% tags=["exercise"]
@@ -125,7 +132,7 @@ for name in ("two-step-2b", "climbing", "coordination"):
     print(f"{name}: {is_monotone(catalogue[name]).reason}")
 
 # %% [markdown]
-# How common are monotone tables? Count them among random ones:
+# How common are monotone tables? Count them among 12,000 random ones of each size (this takes some seconds):
 
 # %%
 rng = np.random.default_rng(0)
@@ -160,6 +167,7 @@ def best_in_order(payoff, rows, columns):
     # a region is given by the first column that belongs to it, in each row; it starts no later in a higher row
     starts = [s for s in itertools.product(range(k + 1), repeat=m) if list(s) == sorted(s, reverse=True)]
     regions = [np.arange(k) >= np.array(s)[:, None] for s in starts]
+    # nnls allows positive amounts only; the constant may be negative, so minus one everywhere is a step of its own
     steps_up = np.array([*regions, -np.ones((m, k))], dtype=float).reshape(-1, m * k)
     amounts, _ = nnls(steps_up.T, ordered.ravel())
     return ((amounts @ steps_up - ordered.ravel()) ** 2).mean()
@@ -235,11 +243,11 @@ losses = np.array([[best_with_on_top(qtran.payoff, i, j) for j in range(3)] for 
 losses.round(3)
 
 # %% [markdown]
-# 32 with (a, a) on top; 35.556 in the block that pays 0. So the class prefers the right answer. Now let
-# gradient descent look for it: the mixing network that QMIX uses, utilities as free numbers, all nine cells
-# in every step, twenty different starts.
+# Row and column say which actions stand on top: 32 with (a, a), 35.556 in the block that pays 0. So the class prefers
+# the right answer. Now let gradient descent look for it: the mixing network that QMIX uses (chapter 06 takes it
+# apart), utilities as free numbers, all nine cells in every step, twenty different starts. The run takes some seconds.
 #
-# **Predict.** How many of the twenty end with the team earning 8?
+# **Predict.** How many of the twenty end with the team earning 8? Write a number from 0 to 20.
 
 # %%
 my_successes = ...
@@ -252,7 +260,7 @@ from qmix_edu.gradient_fit import gradient_fit
 torch.set_num_threads(1)  # networks this small are much faster on one core
 learnt = gradient_fit(qtran, seeds=20, steps=steps(full=2000, fast=30))
 print("loss from", float(learnt.mse.min().round(3)), "to", float(learnt.mse.max().round(3)))
-print(learnt.tables[0].round(2))
+print(learnt.tables[0].round(2) + 0.0)
 reveal(
     my_successes, int((learnt.greedy_payoff == 8).sum()), "All starts end in the piece where a stands at the bottom."
 )
@@ -265,21 +273,21 @@ reveal(
 # %%
 rows_a_b = qtran.payoff[:2]
 level = monotone_fit([rows_a_b.mean(axis=0), qtran.payoff[2]], weights=[[2, 2, 2], [1, 1, 1]])
-round(level.mse + ((rows_a_b - rows_a_b.mean(axis=0)) ** 2).sum() / 9, 3)
+float((level.mse + ((rows_a_b - rows_a_b.mean(axis=0)) ** 2).sum() / 9).round(3))
 
 # %% [markdown]
-# Between the valley at 35.556 and the one at 32 lies a hill. Gradient descent starts on the side of the
-# averages (action a averages worst), rolls into the near valley, and stays. So say it exactly: **QMIX can
-# represent a right answer to QTRAN's game; learning does not find it.** (With other *data* the near valley
-# moves: explore less and -8 becomes -12. That is chapter 05.)
+# So between the valley at 35.556 and the one at 32 lies a hill of at least this height, 44.222. Gradient descent
+# starts on the side of the averages (action a averages worst), rolls into the near valley, and stays. So say it
+# exactly: **QMIX can represent a right answer to QTRAN's game; learning does not find it.** (With other *data* the
+# near valley moves: explore less and -8 becomes -12. That is chapter 05.)
 #
 # ## 5. A better fit that plays worse
 #
-# The penalty game has two optima, (a, a) and (c, c), both 10. Mixing them up costs 10; (b, b) is safe and
-# pays 2.
+# The penalty game has two optima, (a, a) and (c, c), both 10. Mixing them up, (a, c) or (c, a), pays -10; (b, b) is
+# safe and pays 2; the other cells pay 0.
 #
 # **Predict.** The best sum plays (b, b) and earns 2. The best monotone fit fits better (MSE 31 instead of
-# 45). What does it earn?
+# 45). What does it earn? Write a number.
 
 # %%
 penalty = catalogue["penalty-10"]
@@ -380,7 +388,7 @@ my_and, my_or = ..., ...
 # %%
 found = tuple(lowest_rung(catalogue[name]).name for name in ("and", "or"))
 mine = ... if my_and is ... else (my_and, my_or)
-reveal(mine, found, "In AND both are needed; in OR the second helper adds nothing, so his gain shrinks.")
+reveal(mine, found, "In AND both are needed; in OR the second helper adds nothing, so its gain shrinks.")
 
 # %%
 LadderExplorer(catalogue["or"].payoff)
@@ -389,7 +397,7 @@ LadderExplorer(catalogue["or"].payoff)
 # The explorer marks the lowest rung that holds the table, and draws why the rung below does not. Change one payoff of
 # OR so that it climbs down one rung, then one so that it needs the top one.
 #
-# The higher the rung, the better the fit; the loss of each class on four games:
+# A higher rung never fits worse. The loss of each class on four games:
 
 # %%
 for name in ("two-step-2b", "or", "climbing", "penalty-10"):
@@ -401,7 +409,7 @@ for name in ("two-step-2b", "or", "climbing", "penalty-10"):
 #
 # The number of pieces explodes: 6 agents with 3 actions have 6⁶ = 46,656 orders, two agents with 8 actions more than a
 # thousand million. Beyond a certain size the library searches some orders only. Then it says so, and gives two
-# numbers between which the best loss lies:
+# numbers between which the best loss lies. (The last table, 8×8, takes half a minute.)
 
 # %%
 for shape in ((4, 4), (3, 3, 3), (8, 8)):

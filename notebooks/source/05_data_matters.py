@@ -42,8 +42,8 @@ names = action_names(3)  # a, b, c
 # on its own, draws a random action with probability ε and else takes its greedy one. Cells near the greedy
 # one are then seen often, the far ones seldom.
 #
-# **Exercise 1.** Write `data_weights`: how often each cell is played. `joint` holds both agents' greedy
-# actions. (The random action may be the greedy one too.)
+# **Exercise 1.** Write `data_weights`: how often each cell is played. `n_actions` holds the agents' numbers of actions,
+# such as (3, 3), and `joint` their greedy actions, such as (1, 1). (The random action may be the greedy one too.)
 
 
 # %% tags=["exercise"]
@@ -86,8 +86,9 @@ _ = figure.colorbar(image, ax=axes, label="share of the plays", shrink=0.8)
 # Now fit. The table that gradient descent finds in QTRAN's game has a at the bottom (chapter 04): the five
 # cells in which somebody plays a share *one* value, and the block of four zeros is right.
 #
-# **Exercise 2.** Write `border_value`: the value that those five cells get. The fit minimises the squared
-# error *weighted by how often each cell is seen*.
+# **Exercise 2.** Write `border_value`: the one number that those five cells get. The fit minimises the squared error
+# *weighted by how often each cell is seen*. Write it for tables of any size: the cells of the first row and of the
+# first column.
 
 
 # %% tags=["exercise"]
@@ -106,8 +107,8 @@ from qmix_edu.exercises.chapter_05 import check_border_value
 check_border_value(border_value)
 
 # %% [markdown]
-# **Predict.** The team believes in (b, b) and explores less and less. Where does the value of the border go as
-# ε goes to 0? Write a number.
+# **Predict.** The team *believes in* (b, b), its greedy joint action, and explores less and less. Where does the value
+# of the border go as ε goes to 0? Write a number.
 
 # %%
 my_limit = ...
@@ -118,7 +119,8 @@ from qmix_edu.exercises import chapter_05
 for rate in (1, 0.5, 0.1, 0.05, 0.001):
     weights = Sampling.epsilon_greedy(qtran.n_actions, (1, 1), rate).probabilities
     print(f"ε = {rate:5g}   border {chapter_05.border_value(qtran.payoff, weights):7.2f}")
-reveal(my_limit, -12, "The 8 needs two explorers at once; it is seen ε² of the time and stops to count.")
+border = round(chapter_05.border_value(qtran.payoff, weights), 1)
+reveal(my_limit, border, "The 8 needs two explorers at once; it is seen in ε²/9 of the plays and no longer counts.")
 
 # %% [markdown]
 # **Explain.** Nobody made a mistake. -8 is the border under uniform data, -12 under data from a team that
@@ -150,8 +152,8 @@ reveal(my_payoff, qtran.payoff[greedy["ε = 0.9"][0]], "A little less of the 8 i
 # and the *data*.
 
 # %% [markdown]
-# Slide the data yourself: the explorer below starts with QTRAN's game. Choose (b, b) as the cell that the team
-# believes in and take ε down with the arrow keys; then try the penalty game, or numbers of your own.
+# Slide the data yourself: the explorer below starts with QTRAN's game and a team that believes in (b, b), chosen at
+# "around". Take ε down with the arrow keys; then believe in (a, a); then try the penalty game, or numbers of your own.
 
 # %%
 PayoffExplorer(qtran.payoff, epsilon=1.0, centre=(1, 1))
@@ -163,7 +165,8 @@ PayoffExplorer(qtran.payoff, epsilon=1.0, centre=(1, 1))
 # around it chooses it again. For VDN, and for independent learners, the test is easy (chapter 03: they choose
 # alike under such data): each agent's own action must have the best *average* over what the partner does.
 #
-# **Exercise 3.** Write `confirms_itself` for two agents.
+# **Exercise 3.** Write `confirms_itself` for two agents: return `True` or `False`. An action that ties with the best
+# one is good enough to stay.
 
 
 # %% tags=["exercise"]
@@ -184,8 +187,8 @@ from qmix_edu.exercises.chapter_05 import check_confirms_itself
 check_confirms_itself(confirms_itself)
 
 # %% [markdown]
-# **Predict.** Climbing's best cell is (a, a). From which exploration rate on (downwards from 1) does it confirm
-# itself? Write ε.
+# **Predict.** Climbing's best cell is (a, a). ε falls from 1 to 0: from which ε on does (a, a) confirm itself? Write a
+# number from 0 to 1. (You have met it. The next cell fits some hundred tables: a few seconds.)
 
 # %%
 climbing = catalogue["climbing"]
@@ -211,10 +214,10 @@ reveal(
 )
 
 # %% [markdown]
-# Each square is a cell that confirms itself at that ε. Read the upper picture from right to left, as a team
-# lives it: it starts with ε near 1, and there is one choice only, (c, c). When ε passes 11/21 the best cell
-# becomes stable too, but the team *is* at (c, c), its data speak of (c, c), and it stays. Later (c, c) lets
-# go: to (b, c), then to (b, b). The optimum is stable, and never reached.
+# Each square is a cell that confirms itself at that ε; the five cells that are left out never do. Read the upper
+# picture from right to left, as a team lives it: it starts with ε near 1, and there is one choice only, (c, c). When ε
+# passes 11/21 the best cell becomes stable too, but the team *is* at (c, c), its data speak of (c, c), and it stays.
+# Later (c, c) lets go: to (b, c), then to (b, b). The optimum is stable, and never reached.
 #
 # The lower picture is that of the best monotone fit. It holds (c, c) longer, to about ε = 0.08. Below that the best
 # cell is the *only* one that confirms itself. Does a team that comes from (c, c) now go there?
@@ -283,7 +286,7 @@ check_regret(regret)
 # The best monotone table always fits at least as well as the best sum, since every sum is monotone.
 #
 # **Predict.** Draw many 4×4 tables with payoffs uniform between 0 and 1. Which of the two has the lower mean
-# regret, `"sum"` or `"monotone"`? And with Gaussian payoffs?
+# regret, `"sum"` or `"monotone"`? And with Gaussian payoffs? (60,000 tables are fitted twice: this takes a while.)
 
 # %%
 my_uniform, my_gaussian = ..., ...
@@ -316,10 +319,11 @@ mine = ... if my_uniform is ... else (my_uniform, my_gaussian)
 reveal(mine, lower, "The better fit is not the better player everywhere.")
 
 # %% [markdown]
-# **Explain.** The monotone class explains far more of the variance, in every row. At 2×2 both play alike. On larger
-# tables with uniform payoffs the better fit plays *worse*; with Gaussian payoffs, where a few large numbers stand
-# out, it plays a little better. A squared loss counts all cells; play depends on one. What the loss buys with the
-# other cells need not help the one that matters. So never argue from a lower loss to better play: measure.
+# **Explain.** (In brackets: twice the standard error of the monotone regret.) The monotone class explains far more of
+# the variance, in every row. At 2×2 both play alike. On larger tables with uniform payoffs the better fit plays
+# *worse*; with Gaussian payoffs, where a few large numbers stand out, it plays a little better. A squared loss counts
+# all cells; play depends on one. What the loss buys with the other cells need not help the one that matters. So never
+# argue from a lower loss to better play: measure.
 #
 # Two more things to notice. The sum explains 2/(m + 1) of the variance whatever the payoffs' law is (chapter 03).
 # And both play far better than chance (`random play`), although both get nearly every value wrong.

@@ -170,10 +170,10 @@ def check_igm_utilities(igm_utilities: Any) -> str:
                 "everybody's averages find the best cell",
                 "your utilities put the best average on top, and the best cell may lie in a bad row.",
             )
-        chosen = min(_decentralised_greedy(utilities))
+        chosen = min(sorted(_decentralised_greedy(utilities)), key=lambda joint: payoff[joint])
         wrong(
             "not yet",
-            f"in {payoff.tolist()} your utilities lead to {chosen}, which pays {payoff[chosen]:g}, "
+            f"in {payoff.tolist()} your utilities can lead to {chosen}, which pays {payoff[chosen]:g}, "
             f"and {payoff.max():g} is possible.",
         )
     for payoff in _TIED:
@@ -237,6 +237,19 @@ def check_expected_payoffs(answer: Any) -> str:
                 "an exploring partner draws from all its actions, so it can draw the greedy one too.",
                 _never_its_own,
                 hint=2,
+            ),
+            Misconception(
+                "the probabilities do not sum to 1",
+                "a random draw may be the greedy action: its probability is 1 - epsilon *plus* epsilon / m.",
+                lambda payoff, partner, epsilon: (
+                    expected_payoffs(payoff, partner, epsilon) - epsilon / payoff.shape[1] * payoff[:, partner]
+                ),
+                hint=2,
+            ),
+            Misconception(
+                "epsilon the wrong way round",
+                "epsilon is the chance of a *random* action: at epsilon = 0 the partner always plays its habit.",
+                lambda payoff, partner, epsilon: expected_payoffs(payoff, partner, 1 - epsilon),
             ),
             Misconception(
                 "the partner does not explore",

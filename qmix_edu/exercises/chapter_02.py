@@ -190,6 +190,11 @@ def check_optimist_values(answer: Any) -> str:
                 lambda outcomes: outcomes.mean(axis=0).max(axis=1),
             ),
             Misconception(
+                "the noise is averaged",
+                "you average each outcome's best reward over the outcomes; max(Q, r) keeps the luckiest of them.",
+                lambda outcomes: outcomes.max(axis=2).mean(axis=0),
+            ),
+            Misconception(
                 "the partner is averaged",
                 "you average over the partner's actions; max(Q, r) keeps the reward of the best partner.",
                 lambda outcomes: outcomes.max(axis=0).mean(axis=1),

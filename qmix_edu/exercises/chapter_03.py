@@ -149,6 +149,11 @@ def check_is_sum(answer: Any) -> str:
                 hint=2,
             ),
             Misconception(
+                "minors as determinants",
+                "a minor is here just four cells: compare their differences; no product comes in.",
+                lambda payoff: bool(np.linalg.matrix_rank(payoff) < 2),
+            ),
+            Misconception(
                 "exactly zero",
                 "0.1 + 0.2 is not 0.3 in a computer: let differences below 1e-9 pass.",
                 lambda payoff: bool((payoff - payoff[:1] - payoff[:, :1] + payoff[0, 0] == 0).all()),
@@ -200,6 +205,15 @@ def check_iql_choice(answer: Any) -> str:
                 "everybody plays at random",
                 "you took plain averages, but the partner prefers some actions: weigh by its policy.",
                 lambda payoff, policy_1, policy_2: tuple(int(m.argmax()) for m in _averages(payoff)),
+                hint=2,
+            ),
+            Misconception(
+                "the partner's likeliest action only",
+                "you looked at the other's most probable action alone; its other actions count too, by their chances.",
+                lambda payoff, policy_1, policy_2: (
+                    int(payoff[:, policy_2.argmax()].argmax()),
+                    int(payoff[policy_1.argmax()].argmax()),
+                ),
                 hint=2,
             ),
             Misconception(

@@ -27,6 +27,11 @@ def _others_only(n_actions: tuple[int, ...], joint: JointAction, epsilon: float)
     return np.outer(*policies)
 
 
+def _without_the_greedy_share(n_actions: tuple[int, ...], joint: JointAction, epsilon: float) -> Array:
+    policies = [np.where(np.arange(m) == a, 1 - epsilon, epsilon / m) for m, a in zip(n_actions, joint, strict=True)]
+    return np.outer(*policies)
+
+
 def _together(n_actions: tuple[int, ...], joint: JointAction, epsilon: float) -> Array:
     """Both explore at the same moment, or neither."""
     both = np.full(n_actions, epsilon / np.prod(n_actions))
@@ -48,7 +53,7 @@ def check_data_weights(answer: Any) -> str:
     """How often each joint action is played by two agents that explore on their own."""
     rng = np.random.default_rng(0)
     shapes = [(3, 3), (2, 4), (3, 2), (2, 2)] * 4
-    cases = [(s, tuple(int(rng.integers(m)) for m in s), float(rng.uniform(0.05, 0.95))) for s in shapes]
+    cases = [(s, tuple(int(rng.integers(m)) for m in s), int(rng.integers(1, 10)) / 10) for s in shapes]
     diagnose(
         answer,
         cases,
@@ -58,6 +63,11 @@ def check_data_weights(answer: Any) -> str:
                 "a random action is never the greedy one",
                 "the explorer draws from *all* its actions, so the greedy one has 1 - ε + ε/m.",
                 _others_only,
+            ),
+            Misconception(
+                "the probabilities do not sum to 1",
+                "a random draw may be the greedy action: it has 1 - ε *plus* ε/m.",
+                _without_the_greedy_share,
             ),
             Misconception(
                 "both explore at once",
@@ -199,6 +209,13 @@ def check_confirms_itself(answer: Any) -> str:
                 "a partner at random",
                 "you averaged over all columns alike; the partner plays joint[1] most of the time.",
                 lambda payoff, joint, epsilon: all(_keeps(_own_values(payoff, joint, 1.0), joint)),
+            ),
+            Misconception(
+                "ties do not matter",
+                "`argmax` reports only the first of several best actions; an agent that ties gains nothing by leaving.",
+                lambda payoff, joint, epsilon: (
+                    tuple(int(v.argmax()) for v in _own_values(payoff, joint, epsilon)) == joint
+                ),
             ),
             Misconception(
                 "one agent only",

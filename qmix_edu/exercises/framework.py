@@ -175,7 +175,8 @@ def show(value: Any) -> str:
     if isinstance(value, (set, frozenset)):
         return "{" + ", ".join(map(show, sorted(cast("set[Any]", value)))) + "}"
     if isinstance(value, tuple):
-        return "(" + ", ".join(map(show, cast("tuple[Any, ...]", value))) + ")"
+        parts = [show(part) for part in cast("tuple[Any, ...]", value)]
+        return f"({parts[0]},)" if len(parts) == 1 else "(" + ", ".join(parts) + ")"
     if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim > 0):
         return "[" + ", ".join(map(show, cast("list[Any]", value))) + "]"
     if isinstance(value, (float, np.floating)):
@@ -255,7 +256,7 @@ def table(answer: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float64]
     except (TypeError, ValueError):
         wrong("not a table", f"{what} should be an array of shape {shape}, and is {show(answer)}.")
     if array.shape != shape:
-        wrong("another shape", f"{what} should have shape {shape}, and has shape {array.shape}.")
+        wrong("another shape", f"{what} should have shape {shape}; yours has shape {array.shape}.")
     if not np.isfinite(array).all():
         wrong("not finite", f"{what} has an entry that is not a finite number: {show(array)}.")
     return array

@@ -95,6 +95,11 @@ def test_igm_utilities_wrong(answer, name):
     assert chapter.check_igm_utilities(answer).misconception == name
 
 
+def test_utilities_that_tie_are_shown_the_worst_they_lead_to():
+    said = chapter.check_igm_utilities(lambda p: [np.zeros(m) for m in p.shape]).message
+    assert "can lead to (2, 1), which pays -9.7, and 7 is possible" in said
+
+
 def spread(payoff):
     cell = np.unravel_index(payoff.argmax(), payoff.shape)
     return [[-abs(a - chosen) for a in range(m)] for m, chosen in zip(payoff.shape, cell, strict=True)]
@@ -122,7 +127,11 @@ def never_its_own(payoff, partner, epsilon):
         (never_its_own, "exploring means anything but the greedy action"),
         (lambda p, j, e: p[:, j], "the partner does not explore"),
         (lambda p, j, e: p.mean(axis=1), "the partner only explores"),
-        (lambda p, j, e: e * p[:, j] + (1 - e) * p.mean(axis=1), "not yet"),
+        (lambda p, j, e: e * p[:, j] + (1 - e) * p.mean(axis=1), "epsilon the wrong way round"),
+        (
+            lambda p, j, e: p @ np.where(np.arange(p.shape[1]) == j, 1 - e, e / p.shape[1]),
+            "the probabilities do not sum to 1",
+        ),
         (lambda p, j, e: p.mean(axis=0), "not yet"),
     ],
 )

@@ -83,6 +83,7 @@ def test_lock_right(answer):
     ("answer", "name"),
     [
         (lambda o: o.mean(axis=0).max(axis=1), "the noise is averaged first"),
+        (lambda o: o.max(axis=2).mean(axis=0), "the noise is averaged"),
         (lambda o: o.max(axis=0).mean(axis=1), "the partner is averaged"),
         (lambda o: o.mean(axis=(0, 2)), "the average of everything"),
         (lambda o: o.max(axis=(0, 1)), "columns for rows"),

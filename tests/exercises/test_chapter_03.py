@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,7 @@ def test_explained_variance_right(answer):
     [
         (lambda r, p, q: ((r @ p).argmax(), (q @ r).argmax()), "averaged with one's own policy"),
         (lambda r, p, q: (rows(r).argmax(), columns(r).argmax()), "everybody plays at random"),
+        (lambda r, p, q: (r[:, q.argmax()].argmax(), r[p.argmax()].argmax()), "the partner's likeliest action only"),
         (lambda r, p, q: np.unravel_index(r.argmax(), r.shape), "the team decides"),
         (lambda r, p, q: (0, 0), "a constant"),
         (lambda r, p, q: (r @ q).argmax(), "not yet"),
@@ -120,6 +123,11 @@ def test_badly_fitted_game_right(answer):
     assert chapter.check_badly_fitted_game(answer).status == "correct"
 
 
+def no_determinant(payoff):
+    pairs = [list(combinations(range(m), 2)) for m in payoff.shape]
+    return all(abs(np.linalg.det(payoff[np.ix_(rows, columns)])) < 1e-9 for rows, columns in product(*pairs))
+
+
 def left(payoff):
     return np.abs(payoff - payoff[:1] - payoff[:, :1] + payoff[0, 0])
 
@@ -129,6 +137,7 @@ def left(payoff):
     [
         (lambda p: bool(abs(p[0, 0] + p[-1, -1] - p[0, -1] - p[-1, 0]) < 1e-9), "the corners only"),
         (lambda p: bool(abs(p[0, 0] + p[1, 1] - p[0, 1] - p[1, 0]) < 1e-9), "the first minor only"),
+        (no_determinant, "minors as determinants"),
         (lambda p: bool((left(p) == 0).all()), "exactly zero"),
         (lambda p: bool(is_monotone(p)), "monotone means additive"),
         (lambda p: bool(additive_fit(p).mse < 0.01 * p.var() + 1e-12), "a good fit is enough"),

@@ -38,6 +38,10 @@ def together(sizes, joint, epsilon):
             lambda s, j, e: np.outer(without_greedy(s[0], j[0], e), without_greedy(s[1], j[1], e)),
             "a random action is never the greedy one",
         ),
+        (
+            lambda s, j, e: np.outer(*(np.where(np.arange(m) == a, 1 - e, e / m) for m, a in zip(s, j, strict=True))),
+            "the probabilities do not sum to 1",
+        ),
         (together, "both explore at once"),
         (lambda s, j, e: weights(s, j, e).T, "not yet"),
         (lambda s, j, e: np.outer(policy(s[1], j[1], e), policy(s[0], j[0], e)), "the axes are swapped"),
@@ -110,6 +114,11 @@ def keeps(payoff, joint, first, second):
     return bool(rows[joint[0]] >= rows.max() - 1e-9), bool(columns[joint[1]] >= columns.max() - 1e-9)
 
 
+def first_best(payoff, joint, epsilon):
+    n, m = payoff.shape
+    return (payoff @ policy(m, joint[1], epsilon)).argmax(), (policy(n, joint[0], epsilon) @ payoff).argmax()
+
+
 def both(payoff, joint, epsilon):
     n, m = payoff.shape
     return keeps(payoff, joint, policy(n, joint[0], epsilon), policy(m, joint[1], epsilon))
@@ -121,6 +130,7 @@ def both(payoff, joint, epsilon):
         (lambda p, j, e: bool(p[j] == p.max()), "the best cell of the table"),
         (lambda p, j, e: all(both(p, j, 0)), "a partner who does not explore"),
         (lambda p, j, e: all(both(p, j, 1)), "a partner at random"),
+        (lambda p, j, e: first_best(p, j, e) == j, "ties do not matter"),
         (lambda p, j, e: both(p, j, e)[0], "one agent only"),
         (lambda p, j, e: any(both(p, j, e)), "one agent is enough"),
         (lambda p, j, e: True, "a constant"),

@@ -85,6 +85,15 @@ def test_a_call_in_place_of_the_function_is_named():
     assert "`total` itself" in result.message
 
 
+def test_a_tuple_of_one_keeps_its_comma():
+    @check("01_matrix_games", hints=("look", "look closer", "a number"))
+    def check_count(count):
+        diagnose(count, [((4,),), ((2, 3),)], right=len)
+        return "the number of entries."
+
+    assert check_count(lambda sizes: sizes[0]).message == "for (4,) your function returns 4; it should be 1."
+
+
 def test_a_large_input_is_not_written_out():
     @check("01_matrix_games", hints=("look", "look closer", "a number"))
     def check_total(total):
