@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 08 · Beyond monotonicity; sacrifice
 #
-# **Question.** QMIX stops one rung below the top. How do we climb the last rung, and what does it cost?
+# **Question.** QMIX's class, the monotone tables, stops one rung below the top (and its mixer, with one hidden layer,
+# one lower still: chapter 06). How do we climb the last rung, and what does it cost?
 #
 # You will be able to
 # - name three ways to the top: weigh the errors, add conditions, correct the mixer; and say what each promises;
@@ -200,8 +201,8 @@ _ = figure.legend(handles, colours, loc="outside upper center", ncols=3)
 
 # %% [markdown]
 # Of the five named games only QTRAN's is "greedy" all along, and it was right without any weights: its trouble
-# is learning. With optimistic weights, MG3 is tied at best. And smaller is not always better: mg1 is tied,
-# lost, and tied again. Look at the last row, a table of four numbers:
+# is learning. With optimistic weights, MG3 is tied at best. And smaller is not always better: mg1 (its
+# best cell pays 10.4, five others 10) is tied, lost, and tied again. Look at the last row, a table of four numbers:
 
 # %%
 small = np.array([[3, 0], [0, 4]])
@@ -218,8 +219,9 @@ for alpha in (0.5, 0.1):
 # ## 3. Second way: two conditions
 #
 # **QTRAN** lets a joint value $Q_{jt}$ learn the table freely. The agents choose by a *sum* of utilities, which
-# need not be the table. Two conditions bind it, with $D(u) = \sum_a Q_a(u_a) - Q_{jt}(u) + V$ and $u^*$ the
-# agents' greedy joint action:
+# need not be the table. Write $u$ for a joint action, $u_a$ for agent a's part in it, $u^*$ for the agents' greedy
+# joint action, V for a number that is learnt too, and $D(u) = \sum_a Q_a(u_a) - Q_{jt}(u) + V$. Two conditions bind
+# the sum to the table:
 #
 # $$D(u^*) = 0, \qquad D(u) \ge 0 \text{ for all } u .$$
 #
@@ -546,8 +548,7 @@ print("runs in which the shield's utility is higher for blocking than for hiding
 # - The price: more networks, weights that explode near a tie, inequalities that say little, and more data.
 #
 # **The next question.** A table was enough so far. What changes when it is gone, and networks see observations,
-# over many steps? Win rates on battles are in [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb); the
-# chapters between are still to come.
+# over many steps? → [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb)
 #
 # ## Sources
 #

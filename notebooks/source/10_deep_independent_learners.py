@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 10 · Deep independent learners
 #
-# **Question.** Can a network be optimistic?
+# **Question.** An independent learner's target moves, because its own network learns and because its partners do. Can a
+# network be optimistic about them?
 #
 # In chapter 02 tables could. But a table knows one row for each action of *one* game, played once. With time there is
 # a state, then millions of states; there are old data, drawn again and again from a memory; and a value is learnt
-# from other values (how, in detail, is for chapter 09, to come). Does optimism survive this?
+# from other values (chapter 09). Does optimism survive this?
 #
 # You will be able to
 # - make a deep independent learner optimistic with one line in its loss, and say *before* training how much optimism
@@ -15,7 +16,7 @@
 # - see when old data mislead because the partner has changed, and correct them by a weight.
 #
 # **Time needed:** 60 minutes; for two of them the machine trains. Four exercises. Before it: [02 Independent
-# learners](02_independent_learners.ipynb), [07 The two-step game](07_two_step_game.ipynb).
+# learners](02_independent_learners.ipynb), [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb).
 
 # %%
 from dataclasses import replace
@@ -542,8 +543,8 @@ reveal(my_corrected, sum(payoff == 11 for payoff in corrected), "Fresh data misl
 #   was the road of chapters 03 to 07.
 # - Five seeds: none of five and five of five can be told apart, little else.
 #
-# **The next question.** So much for rooms of ten cells. What does a marine see? → chapter 11, to come; or go on to
-# [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb)
+# **The next question.** So much for rooms of ten cells. What does a marine see? → [11 Meet
+# SMAC](11_meet_smac.ipynb)
 #
 # ## Sources
 #
