@@ -97,7 +97,7 @@ reveal(my_vdn_branch, "A" if value_a > value_b else "B", "It expects 6.435 of B,
 # **Explain.** In 2B no harm is done: the order of the actions is right. One step earlier the *size* of the value
 # is compared with another branch's, and the size is wrong. The table of state 1 itself (rows 6.93 and 6.435) is a
 # sum, as only one agent matters: VDN fits it perfectly. The error is not where the wrong choice is made. It was
-# carried there, by **bootstrapping**.
+# carried there, by **bootstrapping**: making targets of one's own values.
 #
 # ## 2. Chosen by what is expected, paid by what is true
 #
@@ -170,7 +170,10 @@ def trained(make_learner, seed=0):
 # **Run.** Ten to twenty seconds each.
 
 # %%
-runs = {name: trained(getattr(algorithms, name)) for name in ("iql", "vdn", "qmix")}
+runs = {}
+for name in ("iql", "vdn", "qmix"):
+    runs[name] = trained(getattr(algorithms, name))
+    print(f"{name} is trained")
 
 # %%
 returns = [runs[name][2] for name in runs]
@@ -224,7 +227,7 @@ print("IQL in 2B, agent 1's utilities:", alone, " exact", two_b.mean(axis=1))
 # - **QMIX-Lin**: state, no bend. $Q_{tot} = \sum_a |w_a(s)|\,Q_a + b(s)$
 # - **QMIX-NS**: bend, no state. The same network, with weights that are the same in every state.
 #
-# **Predict.** The returns of QMIX-Lin and of QMIX-NS.
+# **Predict.** The returns of QMIX-Lin and of QMIX-NS. (Training takes as long as above, for each.)
 
 # %%
 my_lin_return = ...
@@ -262,8 +265,9 @@ def with_mixer(mixer):
     )
 
 
-parts = {"QMIX-Lin": trained(with_mixer(LinearMixer)), "QMIX-NS": trained(with_mixer(StatelessMixer))}
-for name, (learner, _, mean_return) in parts.items():
+parts = {}
+for name, mixer in {"QMIX-Lin": LinearMixer, "QMIX-NS": StatelessMixer}.items():
+    parts[name] = learner, _, mean_return = trained(with_mixer(mixer))
     print(name, "returns", mean_return, "and sees 2B as", q_table(learner, 2, (1, 0)).round(2).tolist())
 
 # %%
