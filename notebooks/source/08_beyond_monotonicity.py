@@ -196,13 +196,14 @@ for ax, (title, projection) in zip(axes, {"central": central_fit, "optimistic": 
         for low, high, how in alpha_of_recovery(payoff, projection, alphas=grid).pieces:
             ax.barh(name, high - low, left=low, color=colours[how], edgecolor="black", linewidth=0.5)
     ax.set(title=f"{title} weights", xlabel="α", xlim=(0, 1))
+axes[0].set_ylabel("game")
 handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
 _ = figure.legend(handles, colours, loc="outside upper center", ncols=3)
 
 # %% [markdown]
 # Of the five named games only QTRAN's is "greedy" all along, and it was right without any weights: its trouble
 # is learning. With optimistic weights, MG3 is tied at best. And smaller is not always better: mg1 (its
-# best cell pays 10.4, five others 10) is tied, lost, and tied again. Look at the last row, a table of four numbers:
+# best cell pays 10.4, six others 10) is tied, lost, and tied again. Look at the top row, a table of four numbers:
 
 # %%
 small = np.array([[3, 0], [0, 4]])
@@ -331,7 +332,7 @@ reveal(my_w, round(w.max()), "The nearer the tie, the larger w.")
 # ## 5. Does learning find it, and what does it cost?
 #
 # QTRAN's game as the library trains it: full exploration, the actions shuffled (so that nobody profits from a
-# being the first), two seeds for each method.
+# being the first), two seeds for each method. The ten trainings take about two minutes together.
 #
 # **Predict.** How many of these five earn 8 in *both* runs: `qmix`, `ow_qmix`, `qtran_base`, `qplex`,
 # `qfix_sum`?
@@ -356,7 +357,10 @@ def trained(algorithm, seed):
 
 
 methods = ("qmix", "ow_qmix", "qtran_base", "qplex", "qfix_sum")
-runs = {name: [trained(name, seed) for seed in range(2)] for name in methods}
+runs = {}
+for name in methods:
+    runs[name] = [trained(name, seed) for seed in range(2)]
+    print(f"{name}: two teams are trained")
 
 # %%
 print("method       seed   earns       loss   parameters   CPU seconds")
@@ -408,15 +412,15 @@ for ax, (name, payoff) in zip(axes, noisy_games.items(), strict=True):
         ax.plot(plays, missed[name][kind], style, label=f"fits {'a sum' if kind == 'sum' else 'any table'}")
     ax.set(title=name, xlabel="plays of each cell", xscale="log", ylim=(-0.05, None))
     ax.set_xticks(plays, plays)
-axes[0].set_ylabel("regret")
+axes[0].set_ylabel("mean regret (payoff)")
 axes[0].legend()
 first = {kind: losses[0] for kind, losses in missed["a sum"].items()}
 reveal(my_better_team, min(first, key=first.get), "A row's mean averages six accidents; a cell's value is one.")
 
 # %% [markdown]
 # **Explain.** What a class cannot represent it also cannot mistake for the truth. Where the assumption holds it
-# is knowledge for free; where it fails (right) no amount of data helps, and the free class is right after a few
-# plays. With many agents the cells are never seen often: that is why one does not just learn the whole table.
+# is knowledge for free; where it fails (right) more plays only make the team surer of the sum's choice, which pays 0 where 2 is
+# possible, and the free class is right after a few. With many agents the cells are never seen often: that is why one does not just learn the whole table.
 #
 # **Exercise 4 (open).** Write `game_for_the_sum()`: a table of 2 to 8 actions for each agent in which, after
 # *one* noisy play of each cell, the sum earns at least 0.1 more. There are many.
