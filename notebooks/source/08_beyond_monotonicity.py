@@ -419,8 +419,9 @@ reveal(my_better_team, min(first, key=first.get), "A row's mean averages six acc
 
 # %% [markdown]
 # **Explain.** What a class cannot represent it also cannot mistake for the truth. Where the assumption holds it
-# is knowledge for free; where it fails (right) more plays only make the team surer of the sum's choice, which pays 0 where 2 is
-# possible, and the free class is right after a few. With many agents the cells are never seen often: that is why one does not just learn the whole table.
+# is knowledge for free. Where it fails (right), more plays only make the team surer of the sum's choice, which pays 0
+# where 2 is possible, and the free class is right after a few. With many agents the cells are never seen often: that
+# is why one does not just learn the whole table.
 #
 # **Exercise 4 (open).** Write `game_for_the_sum()`: a table of 2 to 8 actions for each agent in which, after
 # *one* noisy play of each cell, the sum earns at least 0.1 more. There are many.
