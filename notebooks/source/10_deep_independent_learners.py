@@ -278,7 +278,7 @@ reveal(my_hysteretic, counts, "As section 2 said, of the first beliefs alone.")
 # out, and what is left is averaged. The idea of section 5, in another form.
 #
 # **Predict.** Back to the room. One hysteretic team learns in it with *fully stochastic* climbing in the bay. What
-# does it earn at last, on average? Write a number; 11 is the best again.
+# does it earn at last, on average? Write a number; 11 is the best again. (It trains for ten to twenty seconds.)
 
 # %%
 my_noisy_return = ...
@@ -300,6 +300,7 @@ reveal(my_noisy_return, round(float(noisy_curve[-6:, 1].mean()), 1), because)
 # $$T \leftarrow \min\big(e^{\rho d^{\,n}}\, T,\; T_{\max}\big), \qquad \rho < 0, \quad 0 < d < 1,$$
 #
 # and bad news at this observation and action is weighted by $1 - l$ with the **leniency** $l = 1 - e^{-K T}$.
+# The numbers ρ, d and K are chosen beforehand (this d is no TD error: $d^n$ says how much slower the early steps cool).
 #
 # **Exercise 2.** Write `cooled`. `temperatures` holds those of one episode, in the order of its steps; no observation
 # comes twice. Return two arrays: the temperatures after it, and the leniency that *they* give.
@@ -507,8 +508,8 @@ print(f"{len(past)} old plays are worth {past.sum() ** 2 / (past**2).sum():.0f} 
 # The weighted means agree with the truth, but for chance, and the right row is on top. It costs data: with unequal
 # weights k samples are worth $(\sum w)^2 / \sum w^2$ equal ones. The more the partner has changed, the less remains.
 #
-# **Predict.** Then does importance weighting solve climbing? Here are five networks with it, beside IQL's from above.
-# Write how many of five end in (a, a).
+# **Predict.** Then does importance weighting solve climbing? Here are five networks with it, beside IQL's from above
+# (ten seconds or so). Write how many of five end in (a, a).
 
 # %%
 my_corrected = ...
