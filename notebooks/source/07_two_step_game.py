@@ -43,7 +43,8 @@ for title, payoff, ax in (("2A", two_a, left), ("2B", two_b, right)):
     plot_payoff(payoff, ax=ax).text(-0.5, -0.62, title, fontsize=14)
 
 # %% [markdown]
-# 2A is safe: 7, whatever they do. In 2B they can get 8, if both play b. So the best return is 8: B, then (b, b).
+# 2A is safe: 7, whatever they do. In 2B they can get 8, if both play b. All that a team is paid until the end, added
+# up, is its **return**. The best return here is 8: B, then (b, b).
 #
 # **Predict.** Which branch does a VDN team take, `"A"` or `"B"`? It has seen every joint action equally often.
 
@@ -63,9 +64,11 @@ for payoff in (two_a, two_b):
 
 # %% [markdown]
 # In 2B VDN chooses (b, b), which pays 8. But what it *expects* there is 6.5. And state 1 learns from what is
-# expected. Its target for a step into a branch is
+# expected. Its **target**, the number that a value is moved towards, is for a step into a branch
 #
 # $$y = r + \gamma \max_{a'} Q_{tot}(\text{branch}, a'), \qquad r = 0,\; \gamma = 0.99.$$
+#
+# The **discount** γ makes what comes one step later count a little less; $a'$ runs over the branch's joint actions.
 #
 # **Exercise 1.** Write `branch_value(payoff, gamma)`: what a step that leads to the table `payoff` is worth to
 # VDN, when all joint actions of that table are seen equally often. Any table, any γ.
@@ -94,7 +97,7 @@ reveal(my_vdn_branch, "A" if value_a > value_b else "B", "It expects 6.435 of B,
 # **Explain.** In 2B no harm is done: the order of the actions is right. One step earlier the *size* of the value
 # is compared with another branch's, and the size is wrong. The table of state 1 itself (rows 6.93 and 6.435) is a
 # sum, as only one agent matters: VDN fits it perfectly. The error is not where the wrong choice is made. It was
-# carried there, by **bootstrapping**.
+# carried there, by **bootstrapping**: making targets of one's own values.
 #
 # ## 2. Chosen by what is expected, paid by what is true
 #
@@ -167,7 +170,10 @@ def trained(make_learner, seed=0):
 # **Run.** Ten to twenty seconds each.
 
 # %%
-runs = {name: trained(getattr(algorithms, name)) for name in ("iql", "vdn", "qmix")}
+runs = {}
+for name in ("iql", "vdn", "qmix"):
+    runs[name] = trained(getattr(algorithms, name))
+    print(f"{name} is trained")
 
 # %%
 returns = [runs[name][2] for name in runs]
@@ -175,7 +181,11 @@ print(dict(zip(runs, returns, strict=True)))
 reveal(my_returns, returns, "IQL and VDN go to the safe branch; QMIX sees that B is worth more.")
 
 # %%
-exact = {"iql": (6.93, 4.455), "vdn": (6.93, 6.435), "qmix": (6.93, 7.92)}
+exact = {
+    "iql": [gamma * payoff.mean(axis=1).max() for payoff in (two_a, two_b)],
+    "vdn": [value_a, value_b],
+    "qmix": [gamma * supermodular_fit(payoff).values.max() for payoff in (two_a, two_b)],
+}
 _, axes = plt.subplots(1, 3, figsize=(12, 3.4), sharey=True, layout="constrained")
 for ax, (name, (_, log, mean_return)) in zip(axes, runs.items(), strict=True):
     for column, branch, colour, style in ((1, "A", "#0072B2", "-"), (2, "B", "#D55E00", "--")):
@@ -192,14 +202,16 @@ _ = axes[0].legend()
 # Now the table 2B, as the trained networks see it. (They came there by agent 1's B, agent 2 having played a.)
 
 # %%
-_ = plot_fits(two_b, {name.upper(): q_table(runs[name][0], 2, (1, 0)).round(3) for name in ("vdn", "qmix")})
+seen = {name.upper(): q_table(runs[name][0], 2, (1, 0)).round(3) for name in ("vdn", "qmix")}
+_ = plot_fits(two_b, seen, greedy={name: [np.unravel_index(table.argmax(), (2, 2))] for name, table in seen.items()})
 
 # %%
 for name, (learner, _, _) in runs.items():
     a, b = q_table(learner, 0, (2, 2)).mean(axis=1)
-    print(f"{name:5} state 1: A {a:.2f}  B {b:.2f}   exact {exact[name]}")
+    print(f"{name:5} state 1: A {a:.2f}  B {b:.2f}   exact A {exact[name][0]:.2f}  B {exact[name][1]:.2f}")
 print("all see 2A as about 7:", *(q_table(run[0], 1, (0, 0)).mean().round(2) for run in runs.values()))
-print("IQL in 2B, agent 1's utilities:", q_table(runs["iql"][0], 2, (1, 0)).mean(axis=1).round(2), " exact [0.5, 4.5]")
+alone = q_table(runs["iql"][0], 2, (1, 0)).mean(axis=1).round(2)
+print("IQL in 2B, agent 1's utilities:", alone, " exact", two_b.mean(axis=1))
 
 # %% [markdown]
 # **Explain.** QMIX's values stand still: its network can hold all three tables, so in the end there is no error
@@ -215,7 +227,7 @@ print("IQL in 2B, agent 1's utilities:", q_table(runs["iql"][0], 2, (1, 0)).mean
 # - **QMIX-Lin**: state, no bend. $Q_{tot} = \sum_a |w_a(s)|\,Q_a + b(s)$
 # - **QMIX-NS**: bend, no state. The same network, with weights that are the same in every state.
 #
-# **Predict.** The returns of QMIX-Lin and of QMIX-NS.
+# **Predict.** The returns of QMIX-Lin and of QMIX-NS. (Training takes as long as above, for each.)
 
 # %%
 my_lin_return = ...
@@ -253,8 +265,9 @@ def with_mixer(mixer):
     )
 
 
-parts = {"QMIX-Lin": trained(with_mixer(LinearMixer)), "QMIX-NS": trained(with_mixer(StatelessMixer))}
-for name, (learner, _, mean_return) in parts.items():
+parts = {}
+for name, mixer in {"QMIX-Lin": LinearMixer, "QMIX-NS": StatelessMixer}.items():
+    parts[name] = learner, _, mean_return = trained(with_mixer(mixer))
     print(name, "returns", mean_return, "and sees 2B as", q_table(learner, 2, (1, 0)).round(2).tolist())
 
 # %%

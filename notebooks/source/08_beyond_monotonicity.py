@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 08 · Beyond monotonicity; sacrifice
 #
-# **Question.** QMIX stops one rung below the top. How do we climb the last rung, and what does it cost?
+# **Question.** QMIX's class, the monotone tables, stops one rung below the top (and its mixer, with one hidden layer,
+# one lower still: chapter 06). How do we climb the last rung, and what does it cost?
 #
 # You will be able to
 # - name three ways to the top: weigh the errors, add conditions, correct the mixer; and say what each promises;
@@ -195,13 +196,14 @@ for ax, (title, projection) in zip(axes, {"central": central_fit, "optimistic": 
         for low, high, how in alpha_of_recovery(payoff, projection, alphas=grid).pieces:
             ax.barh(name, high - low, left=low, color=colours[how], edgecolor="black", linewidth=0.5)
     ax.set(title=f"{title} weights", xlabel="α", xlim=(0, 1))
+axes[0].set_ylabel("game")
 handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
 _ = figure.legend(handles, colours, loc="outside upper center", ncols=3)
 
 # %% [markdown]
 # Of the five named games only QTRAN's is "greedy" all along, and it was right without any weights: its trouble
-# is learning. With optimistic weights, MG3 is tied at best. And smaller is not always better: mg1 is tied,
-# lost, and tied again. Look at the last row, a table of four numbers:
+# is learning. With optimistic weights, MG3 is tied at best. And smaller is not always better: mg1 (its
+# best cell pays 10.4, six others 10) is tied, lost, and tied again. Look at the top row, a table of four numbers:
 
 # %%
 small = np.array([[3, 0], [0, 4]])
@@ -218,8 +220,9 @@ for alpha in (0.5, 0.1):
 # ## 3. Second way: two conditions
 #
 # **QTRAN** lets a joint value $Q_{jt}$ learn the table freely. The agents choose by a *sum* of utilities, which
-# need not be the table. Two conditions bind it, with $D(u) = \sum_a Q_a(u_a) - Q_{jt}(u) + V$ and $u^*$ the
-# agents' greedy joint action:
+# need not be the table. Write $u$ for a joint action, $u_a$ for agent a's part in it, $u^*$ for the agents' greedy
+# joint action, V for a number that is learnt too, and $D(u) = \sum_a Q_a(u_a) - Q_{jt}(u) + V$. Two conditions bind
+# the sum to the table:
 #
 # $$D(u^*) = 0, \qquad D(u) \ge 0 \text{ for all } u .$$
 #
@@ -329,7 +332,7 @@ reveal(my_w, round(w.max()), "The nearer the tie, the larger w.")
 # ## 5. Does learning find it, and what does it cost?
 #
 # QTRAN's game as the library trains it: full exploration, the actions shuffled (so that nobody profits from a
-# being the first), two seeds for each method.
+# being the first), two seeds for each method. The ten trainings take about two minutes together.
 #
 # **Predict.** How many of these five earn 8 in *both* runs: `qmix`, `ow_qmix`, `qtran_base`, `qplex`,
 # `qfix_sum`?
@@ -354,7 +357,10 @@ def trained(algorithm, seed):
 
 
 methods = ("qmix", "ow_qmix", "qtran_base", "qplex", "qfix_sum")
-runs = {name: [trained(name, seed) for seed in range(2)] for name in methods}
+runs = {}
+for name in methods:
+    runs[name] = [trained(name, seed) for seed in range(2)]
+    print(f"{name}: two teams are trained")
 
 # %%
 print("method       seed   earns       loss   parameters   CPU seconds")
@@ -406,15 +412,16 @@ for ax, (name, payoff) in zip(axes, noisy_games.items(), strict=True):
         ax.plot(plays, missed[name][kind], style, label=f"fits {'a sum' if kind == 'sum' else 'any table'}")
     ax.set(title=name, xlabel="plays of each cell", xscale="log", ylim=(-0.05, None))
     ax.set_xticks(plays, plays)
-axes[0].set_ylabel("regret")
+axes[0].set_ylabel("mean regret (payoff)")
 axes[0].legend()
 first = {kind: losses[0] for kind, losses in missed["a sum"].items()}
 reveal(my_better_team, min(first, key=first.get), "A row's mean averages six accidents; a cell's value is one.")
 
 # %% [markdown]
 # **Explain.** What a class cannot represent it also cannot mistake for the truth. Where the assumption holds it
-# is knowledge for free; where it fails (right) no amount of data helps, and the free class is right after a few
-# plays. With many agents the cells are never seen often: that is why one does not just learn the whole table.
+# is knowledge for free. Where it fails (right), more plays only make the team surer of the sum's choice, which pays 0
+# where 2 is possible, and the free class is right after a few. With many agents the cells are never seen often: that
+# is why one does not just learn the whole table.
 #
 # **Exercise 4 (open).** Write `game_for_the_sum()`: a table of 2 to 8 actions for each agent in which, after
 # *one* noisy play of each cell, the sum earns at least 0.1 more. There are many.
@@ -546,8 +553,7 @@ print("runs in which the shield's utility is higher for blocking than for hiding
 # - The price: more networks, weights that explode near a tie, inequalities that say little, and more data.
 #
 # **The next question.** A table was enough so far. What changes when it is gone, and networks see observations,
-# over many steps? Win rates on battles are in [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb); the
-# chapters between are still to come.
+# over many steps? → [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb)
 #
 # ## Sources
 #

@@ -32,8 +32,8 @@ torch.set_num_threads(1)
 # ## 1. Who sees what
 #
 # Two agents carry goods through a small room, `gridworld/deterministic`. They grasp from both sides, walk together
-# to the bay, and set down; how they do that pays as the climbing game does. An episode ends when the goods are
-# down. After 20 steps it is cut: a **time limit**.
+# to the bay, and set down; how they do that pays as the climbing game does (chapter 10 draws the room). An
+# **episode**, one try from the start, ends when the goods are down. After 20 steps it is cut: a **time limit**.
 #
 # Such a task is a **Dec-POMDP**, a decentralised, partially observable Markov decision process. In plain words:
 #
@@ -44,9 +44,10 @@ torch.set_num_threads(1)
 # | observations and actions of the others | no | yes |
 # | reward $r$: one number for the whole team | not needed | yes |
 #
-# So $Q_a(\tau_a, u_a)$ may use an agent's own history only, and $Q_{tot}$ may use everything, because $Q_{tot}$ is
-# not there any more when the team plays. The phrase for this is *centralised training, decentralised execution*.
-# (In this small room an agent happens to see where everybody is. A marine does not: chapter 12.)
+# So $Q_a(\tau_a, u_a)$, where $u_a$ is the action of agent a, may use an agent's own history only, and $Q_{tot}$ may
+# use everything, because $Q_{tot}$ is not there any more when the team plays. The phrase for this is *centralised
+# training, decentralised execution*.
+# (In this small room an agent happens to see where everybody is. A marine does not: chapter 11.)
 #
 # Six episodes, played at random:
 
@@ -58,7 +59,8 @@ for name in ("obs", "state", "avail_actions", "actions", "reward", "terminated",
     print(f"{name:14s} {tuple(getattr(batch, name).shape)}")
 
 # %% [markdown]
-# The axes are episode, time, then agent and feature or action. There are 20 steps, and **21** observations: one
+# The axes are episode, time, then agent and feature or action. The last axis of reward, terminated and mask
+# has length 1: one number for the whole team. There are 20 steps, and **21** observations: one
 # before each step, and one after the last. Keep that in mind; half of the bugs below come from it.
 #
 # ## 2. The table is gone
@@ -80,14 +82,15 @@ print(f"changed: {share:.1%}, by {(after - before).abs().mean().item():.4f} on a
 reveal(my_share, round(share, 2), "All utilities come from the same weights.")
 
 # %% [markdown]
-# That is what a network is for: what it learns here it also says elsewhere. It is also the trouble. Two ideas of DQN
-# answer it, and one that followed soon:
+# That is what a network is for: what it learns here it also says elsewhere. It is also the trouble. Two ideas of
+# DQN, the *deep Q-network* that learnt to play Atari games, answer it, and one that followed soon:
 #
 # - **Replay.** Consecutive steps look alike; learning from them alone would pull all other values along. So episodes
 #   are kept, and each gradient step sees a batch of old and new ones, at random. The data then come from older
 #   policies too: chapter 05's question, *fitted to which data?*, has an answer that moves.
-# - **A target network.** The target $y = r + \gamma V(s')$ is made of the values that the step is about to change.
-#   So a copy of the network, renewed now and then, makes the targets.
+# - **A target network.** The target $y = r + \gamma V(s')$, with $V(s')$ the highest value in the next state $s'$
+#   (chapter 07), is made of the values that the step is about to change. So a copy of the network, renewed now and
+#   then, makes the targets.
 # - **Double Q.** A maximum over noisy values is too large.
 #
 # **Predict.** Five actions, each worth exactly 0. A network says 0 plus noise of standard deviation 1, for each
@@ -111,15 +114,10 @@ reveal(my_maximum, round(largest, 2), "The luckiest is chosen, and looks good. A
 # ## 3. One batch, drawn
 #
 # Episodes are of unequal length, and tensors are not. The short ones are filled up: **padding**. `mask` is 1 where a
-# step really happened. Steps are cells, observations are dots, and numbers are rewards.
+# step really happened. Steps are cells, observations are dots, and numbers are rewards (none: 0).
 #
-# The target of step $t$ is $y_t = r_t + \gamma\,V(o_{t+1})$: it looks at the dot on its *right*. Four of these
-# looks are drawn, as arrows A to D.
-#
-# **Predict.** Which arrow must not exist?
-
-# %%
-my_arrow = ...
+# The target of step $t$ is $y_t = r_t + \gamma\,V(o_{t+1})$, where $V(o_{t+1})$ is the value of the dot on the
+# step's *right*. Four of these values are drawn, on their way back into a step, as arrows A to D.
 
 # %%
 mask, terminated = batch.mask[..., 0].numpy(), batch.terminated[..., 0].numpy()
@@ -129,6 +127,12 @@ asked = {"A": (0, 4), "B": (0, length[0] - 1), "C": (cut, length[cut] - 1), "D":
 ax = plot_batch(mask, terminated, reward=batch.reward[..., 0].numpy(), arrows=asked.values())
 for name, (episode, step) in asked.items():
     ax.text(step + 0.22, episode - 0.27, name, ha="center", va="center", weight="bold", fontsize=12)
+
+# %% [markdown]
+# **Predict.** Which arrow must not exist? Write its letter, such as `"A"`.
+
+# %%
+my_arrow = ...
 
 # %%
 reveal(my_arrow, "B", "The task is over: nothing follows, and 0 is not a guess but the truth.")
@@ -417,7 +421,8 @@ print("other numbers after a time limit: ", loss_with_noise(after_limit))
 # - Test a loss by changing what must not matter, *and* what must.
 #
 # **The next question.** One learner's target moves because its own network does. With independent learners the
-# partners move as well. Can a network be optimistic about them? → chapter 10
+# partners move as well. Can a network be optimistic about them? → [10 Deep independent
+# learners](10_deep_independent_learners.ipynb)
 #
 # ## Sources
 #

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 10 · Deep independent learners
 #
-# **Question.** Can a network be optimistic?
+# **Question.** An independent learner's target moves, because its own network learns and because its partners do. Can a
+# network be optimistic about them?
 #
 # In chapter 02 tables could. But a table knows one row for each action of *one* game, played once. With time there is
 # a state, then millions of states; there are old data, drawn again and again from a memory; and a value is learnt
-# from other values (how, in detail, is for chapter 09, to come). Does optimism survive this?
+# from other values (chapter 09). Does optimism survive this?
 #
 # You will be able to
 # - make a deep independent learner optimistic with one line in its loss, and say *before* training how much optimism
@@ -15,7 +16,7 @@
 # - see when old data mislead because the partner has changed, and correct them by a weight.
 #
 # **Time needed:** 60 minutes; for two of them the machine trains. Four exercises. Before it: [02 Independent
-# learners](02_independent_learners.ipynb), [07 The two-step game](07_two_step_game.ipynb).
+# learners](02_independent_learners.ipynb), [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb).
 
 # %%
 from dataclasses import replace
@@ -277,7 +278,7 @@ reveal(my_hysteretic, counts, "As section 2 said, of the first beliefs alone.")
 # out, and what is left is averaged. The idea of section 5, in another form.
 #
 # **Predict.** Back to the room. One hysteretic team learns in it with *fully stochastic* climbing in the bay. What
-# does it earn at last, on average? Write a number; 11 is the best again.
+# does it earn at last, on average? Write a number; 11 is the best again. (It trains for ten to twenty seconds.)
 
 # %%
 my_noisy_return = ...
@@ -299,6 +300,7 @@ reveal(my_noisy_return, round(float(noisy_curve[-6:, 1].mean()), 1), because)
 # $$T \leftarrow \min\big(e^{\rho d^{\,n}}\, T,\; T_{\max}\big), \qquad \rho < 0, \quad 0 < d < 1,$$
 #
 # and bad news at this observation and action is weighted by $1 - l$ with the **leniency** $l = 1 - e^{-K T}$.
+# The numbers ρ, d and K are chosen beforehand (this d is no TD error: $d^n$ says how much slower the early steps cool).
 #
 # **Exercise 2.** Write `cooled`. `temperatures` holds those of one episode, in the order of its steps; no observation
 # comes twice. Return two arrays: the temperatures after it, and the leniency that *they* give.
@@ -506,8 +508,8 @@ print(f"{len(past)} old plays are worth {past.sum() ** 2 / (past**2).sum():.0f} 
 # The weighted means agree with the truth, but for chance, and the right row is on top. It costs data: with unequal
 # weights k samples are worth $(\sum w)^2 / \sum w^2$ equal ones. The more the partner has changed, the less remains.
 #
-# **Predict.** Then does importance weighting solve climbing? Here are five networks with it, beside IQL's from above.
-# Write how many of five end in (a, a).
+# **Predict.** Then does importance weighting solve climbing? Here are five networks with it, beside IQL's from above
+# (ten seconds or so). Write how many of five end in (a, a).
 
 # %%
 my_corrected = ...
@@ -542,8 +544,8 @@ reveal(my_corrected, sum(payoff == 11 for payoff in corrected), "Fresh data misl
 #   was the road of chapters 03 to 07.
 # - Five seeds: none of five and five of five can be told apart, little else.
 #
-# **The next question.** So much for rooms of ten cells. What does a marine see? → chapter 11, to come; or go on to
-# [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb)
+# **The next question.** So much for rooms of ten cells. What does a marine see? → [11 Meet
+# SMAC](11_meet_smac.ipynb)
 #
 # ## Sources
 #

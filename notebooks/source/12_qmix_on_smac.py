@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 12 · IQL, VDN and QMIX on SMAC
 #
-# **Question.** Who wins battles, and how sure are we?
+# **Question.** Chapter 11's rule by hand, focus fire, wins battles. Do networks find it by themselves? Who wins
+# battles, and how sure are we?
 #
 # You will be able to
 # - train a team of marines and watch what it has learnt;
@@ -11,7 +12,8 @@
 # - read a comparison over several seeds: quartile bands, and how often fewer seeds would have given the other order.
 #
 # **Time needed:** 70 minutes; about four of them the machine trains while you read. Five exercises. Before it:
-# chapters 03 (VDN), 04 and 06 (QMIX).
+# [03 Additive factorisation (VDN)](03_additive_factorisation.ipynb), [06 Inside the mixer](06_inside_the_mixer.ipynb)
+# (QMIX), [11 Meet SMAC](11_meet_smac.ipynb).
 
 # %%
 from collections import Counter
@@ -303,7 +305,8 @@ reveal(my_chance, round(float(found), 1), because)
 
 # %% [markdown]
 # **Explain.** An experiment of this size misses a real difference every second time. To find it in four of five cases
-# the rates have to lie 1.96 + 0.84 standard errors apart, and that takes twice as many battles.
+# the rates have to lie 1.96 + 0.84 standard errors apart (four of five draws from a bell curve lie above its mean less
+# 0.84 standard deviations), and that takes twice as many battles: $(2.8 / 1.96)^2$ is about 2.
 
 # %% [markdown]
 # ## 6. VDN and IQL
@@ -593,7 +596,8 @@ reveal(my_winner, winner, f"After {SHORT:,} steps, one seed each; a bare name ha
 # - A large distance shows with two seeds, a small one not surely with five. A ranking belongs to a map, a budget and
 #   the settings that each method was given.
 #
-# **The next question.** The mixer was trained along with the marines. What has it learnt? → chapter 13
+# **The next question.** The mixer was trained along with the marines. What has it learnt? → [13 Inside a
+# trained QMIX](13_inside_a_trained_qmix.ipynb)
 #
 # ## Sources
 #

@@ -94,6 +94,18 @@ def check_masked_greedy(masked_greedy: Any) -> str:
                 "you choose among the unavailable actions; True in the mask means *available*.",
                 lambda utilities, avail: np.where(avail, -np.inf, utilities).argmax(axis=1),
             ),
+            Misconception(
+                "the utility, not the action",
+                "you return how *good* each agent's best action is; return its number, 0 for the first action.",
+                lambda utilities, avail: np.where(avail, utilities, -np.inf).max(axis=1),
+                hint=2,
+            ),
+            Misconception(
+                "one answer for each action",
+                "you search the agents for each action; search the actions (axis 1) for each agent.",
+                lambda utilities, avail: np.where(avail, utilities, -np.inf).argmax(axis=0),
+                hint=2,
+            ),
         ],
     )
     return "this is how every agent of this course acts, in play and inside the maximum of the TD target."

@@ -36,6 +36,8 @@ def in_place_zero(utilities, avail):
         (in_place_zero, "unavailable is worth zero"),
         (lambda q, m: (q + np.where(m, 0, 1) * np.array(-np.inf)).argmax(axis=1), "infinity times zero"),
         (lambda q, m: np.where(m, -np.inf, q).argmax(axis=1), "the mask upside down"),
+        (lambda q, m: [max(row[mask]) for row, mask in zip(q, m, strict=True)], "the utility, not the action"),
+        (lambda q, m: np.where(m, q, -1e9).argmax(axis=0), "one answer for each action"),
         (lambda q, m: np.full(len(q), 4), "not yet"),
         (lambda q, m: int(np.where(m, q, -np.inf).argmax()), "not yet"),
     ],
