@@ -2,7 +2,7 @@
 // actions, how the mixer weighs the agents, and Q_tot over two agents' utilities at the state of that moment.
 // Needs a model with get, set, on, off and save_changes, and nothing else. The numbers equal those of battle_viewer.py.
 
-import { colour, css, ends, focusable, line, make, prepare, redrawClock, short, text, ticks, whenLooksChange } from "./drawing.js";
+import { colour, css, ends, focusable, line, make, prepare, redrawClock, scale, short, text, ticks, whenLooksChange } from "./drawing.js";
 import { drawMap, drawSurface, turnable } from "./surfaces.js";
 import { NO_SURFACE, checkRecord, describe, momentOf, outcomeOf, readRecord } from "./episodes.js";
 
@@ -143,10 +143,8 @@ function drawChoice(ctx, x, y, width, height, { available, utility, share, chose
 }
 
 function drawScale(ctx, left, right, top, low, high, ink) {
-  for (let x = left; x < right; x++) {
-    ctx.fillStyle = css(colour((x - left) / (right - left)));
-    ctx.fillRect(x, top, 1.5, 6);
-  }
+  ctx.fillStyle = scale(ctx, [left, 0], [right, 0]);
+  ctx.fillRect(left, top, right - left, 6);
   text(ctx, short(low), left, top + 15, ink, "left");
   text(ctx, "utility", (left + right) / 2, top + 15, ink);
   text(ctx, short(high), right, top + 15, ink, "right");

@@ -23,6 +23,13 @@ export function colour(t) {
 }
 export const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
+// All the colours, mixed from one place to another.
+export function scale(ctx, from, to) {
+  const colours = ctx.createLinearGradient(...from, ...to);
+  CIVIDIS.forEach((one, i) => colours.addColorStop(i / (CIVIDIS.length - 1), css(one)));
+  return colours;
+}
+
 // Round numbers inside [low, high], about n of them.
 export function ticks(low, high, n) {
   if (!(high > low)) return [low];
@@ -91,10 +98,8 @@ export function strokeHatch(ctx) {
 
 export function drawColourBar(ctx, bar, levels, share, ink, label) {
   const size = bar.bottom - bar.top;
-  for (let y = 0; y < size; y++) {
-    ctx.fillStyle = css(colour(1 - y / size));
-    ctx.fillRect(bar.left, bar.top + y, bar.right - bar.left, 1.5);
-  }
+  ctx.fillStyle = scale(ctx, [0, bar.bottom], [0, bar.top]);
+  ctx.fillRect(bar.left, bar.top, bar.right - bar.left, size);
   ctx.strokeStyle = ink;
   ctx.lineWidth = 1;
   ctx.strokeRect(bar.left, bar.top, bar.right - bar.left, size);

@@ -93,6 +93,8 @@ function isoLine(z, level) {
   const pieces = [];
   for (let i = 0; i + 1 < GRID; i++) {
     for (let j = 0; j + 1 < GRID; j++) {
+      const above = (z[i][j] >= level) + (z[i + 1][j] >= level) + (z[i + 1][j + 1] >= level) + (z[i][j + 1] >= level);
+      if (above === 0 || above === 4) continue;
       const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
       const cuts = [];
       for (let k = 0; k < 4; k++) {
