@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -32,3 +33,14 @@ html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
+
+
+def _without_cells(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Leave the style of notebooks, 43 kB, to the pages that are notebooks."""
+    if not pagename.startswith("chapters/"):
+        context["css_files"] = [file for file in context["css_files"] if "mystnb" not in str(file.filename)]
+
+
+def setup(app: Any) -> None:
+    """Register with Sphinx."""
+    app.connect("html-page-context", _without_cells)

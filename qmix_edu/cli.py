@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("run", type=Path, help="folder of a run")
     record.add_argument("--episodes", type=int, default=4, help="episodes to record (default: 4)")
     record.add_argument("--seed", type=int, default=1_000_000, help="seed of the battles (default: 1000000)")
-    record.add_argument("--out", type=Path, default=Path("battle.json"), help="file to write (default: battle.json)")
+    record.add_argument(
+        "--out", type=Path, default=Path("battle.json"), help="new file to write (default: battle.json)"
+    )
 
     grade = commands.add_parser("grade", help="grade a folder of students' notebooks of one chapter")
     grade.set_defaults(command=_grade)
@@ -304,6 +306,8 @@ def _record(options: argparse.Namespace) -> int:
     from qmix_edu.runs import Run
 
     torch.set_num_threads(1)
+    if options.out.exists():
+        raise ValueError(f"{options.out} already exists; choose another --out.")
     env, learner = Run.open(options.run).load(options.seed)
     with contextlib.closing(env):
         record = record_episodes(env, learner, options.episodes)

@@ -33,7 +33,6 @@ the chosen joint action only: QPLEX, for instance, depends on the actions beside
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +55,8 @@ NO_SURFACE = {
 }
 MAX_BYTES = 64 * 2**20  # thirty episodes of 60 steps of the largest battle, 27m_vs_30m
 MAX_NAME = 200  # letters
+MAX_AGENTS = 1000.0
+LARGEST = 1e38  # about what single precision holds
 _MIXER = {"w1": "tnE", "b1": "tE", "w2": "tE", "v": "t"}
 _UNITS = {"positions": "mu2", "health": "mu", "cooldown": "mu"}
 _AGAIN = "make it again with `qmix-edu record`"
@@ -138,7 +139,7 @@ class Record:
             found = _quoted(record.get("version"))
             _refuse(f"The record has version {found}, and this program reads version {VERSION}; {_AGAIN}.")
         names, rows = (_list(record, name, "The record") for name in ("action_names", "episodes"))
-        n_agents = _number(record, "n_agents", "The record", 1.0, math.inf, whole=True)
+        n_agents = _number(record, "n_agents", "The record", 1.0, MAX_AGENTS, whole=True)
         mixing = _one_of(record, "mixing", "The record", MIXINGS)
         sizes = {"n": int(n_agents), "a": len(names)}
         return cls(
@@ -220,7 +221,7 @@ def _episode(
     steps = len(_list(episode, "reward", where))
     sizes = {**header, "t": steps, "m": steps + 1}
 
-    def numbers(name: str, axes: str, low: float = -math.inf, high: float = math.inf, whole: bool = False) -> Any:
+    def numbers(name: str, axes: str, low: float = -LARGEST, high: float = LARGEST, whole: bool = False) -> Any:
         return _array(episode, name, where, axes, sizes, low, high, whole)
 
     mixed = mixing != "none"
@@ -285,8 +286,8 @@ def _array(
     where: str,
     axes: str,
     sizes: Mapping[str, int],
-    low: float = -math.inf,
-    high: float = math.inf,
+    low: float = -LARGEST,
+    high: float = LARGEST,
     whole: bool = False,
 ) -> NDArray[Any]:
     """Return one nested list as an array, or refuse it: another shape, not a number, outside of low to high."""

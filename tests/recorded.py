@@ -1,12 +1,16 @@
-"""Records that the tests of the battle viewer share, of untrained teams: a viewer shows whatever there is."""
+"""Records that the tests of the battle viewer share, of untrained teams or made up: a viewer shows what there is."""
 
 import copy
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 import qmix_edu
 from qmix_edu import algorithms
+from qmix_edu.battle_plots import Battle
 from qmix_edu.battles import record_episodes
-from qmix_edu.records import Record
+from qmix_edu.records import Record, RecordedEpisode, short
 
 GONE = object()
 
@@ -15,6 +19,45 @@ GONE = object()
 def untrained(env_name: str, algorithm: str = "qmix", episodes: int = 2, n_envs: int = 4) -> Record:
     env = qmix_edu.make_env(env_name, n_envs=n_envs, seed=0)
     return record_episodes(env, algorithms.ALGORITHMS[algorithm](env.spec, seed=1), episodes, epsilon=0.4)
+
+
+def largest_battle(steps: int = 60) -> Record:
+    """Return a record of random numbers: 27m_vs_30m, where all live and shoot to the end, the most there is to draw."""
+    rng, n, units, n_actions, hidden = np.random.default_rng(0), 27, 57, 35, 32
+    teams, everybody = (np.arange(units) >= n).astype(int), (steps + 1, units)
+
+    def normal(*shape: int) -> NDArray[np.float64]:
+        return short(rng.normal(size=(steps, *shape)))
+
+    utilities, reward = normal(n, n_actions), normal()
+    battle = Battle(
+        map_name="smax/27m_vs_30m",
+        targets=np.where(teams == 0, rng.integers(n, units, (steps, units)), rng.integers(n, size=(steps, units))),
+        reward=reward,
+        positions=short(16 + rng.normal(size=(*everybody, 2)).cumsum(axis=0)),
+        health=short(rng.uniform(0.1, 1, everybody)),
+        cooldown=short(rng.uniform(0, 0.6, everybody)),
+        alive=np.ones(everybody, dtype=bool),
+        teams=teams,
+        types=("marine",) * units,
+        won=False,
+    )
+    episode = RecordedEpisode(
+        mixing="network",
+        won=False,
+        truncated=True,
+        reward=reward,
+        returns_to_come=normal(),
+        utilities=utilities,
+        avail_actions=np.ones(utilities.shape, dtype=bool),
+        actions=rng.integers(n_actions, size=(steps, n)),
+        greedy=utilities.argmax(axis=2),
+        q_tot=normal(),
+        weights=abs(normal(n)),
+        mixer={"w1": abs(normal(n, hidden)), "b1": normal(hidden), "w2": abs(normal(hidden)), "v": normal()},
+        battle=battle,
+    )
+    return Record("smax/27m_vs_30m", "qmix", 0.99, n, [f"action {a}" for a in range(n_actions)], [episode])
 
 
 def damaged(content: dict, place: list, value) -> dict:
@@ -35,6 +78,7 @@ HOSTILE = [
     (["format"], "nbformat", "This is no record of episodes"),
     (["version"], 2, "has version 2, and this program reads version 1"),
     (["n_agents"], GONE, "has no n_agents"),
+    (["n_agents"], 1e30, "n_agents holds a number that is none of the whole numbers from 1 to 1000"),
     (["gamma"], 1.5, "gamma holds a number that is none of the numbers from 0 to 1"),
     (["mixing"], "magic", "has mixing 'magic', expected one of network, linear"),
     (["mixing"], ["none"], "has mixing"),
@@ -46,6 +90,12 @@ HOSTILE = [
     (["episodes", 1, "utilities"], GONE, "Episode 2 has no utilities"),
     (["episodes", 0, "utilities", 1, 0, 0], "7", "utilities holds something else than numbers"),
     (["episodes", 0, "utilities", 1, 0, 0], float("nan"), "utilities holds a number that is not finite"),
+    (
+        ["episodes", 0, "utilities", 1, 0, 0],
+        -1e39,
+        "utilities holds a number that is none of the numbers from -1e",
+    ),
+    (["episodes", 0, "mixer", "v", 1], 1e308, "v holds a number that is none of the numbers from -1e"),
     (["episodes", 0, "q_tot", 1], float("inf"), "q_tot holds a number that is not finite"),
     (["episodes", 0, "q_tot"], None, "Episode 1 has no q_tot"),
     (["episodes", 0, "weights"], GONE, "Episode 1 has no weights"),

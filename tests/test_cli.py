@@ -258,6 +258,10 @@ def test_record_writes_episodes_and_says_how_to_look_at_them(capsys):
     assert len(first.episodes) == 3 and first.mixing == "network"
     assert main(["record", "run", "--episodes", "3", "--out", "again.json"]) == 0
     assert Path("again.json").read_text() == Path("seen.json").read_text()
+    before = Path("seen.json").read_bytes()
+    again = refused_after(capsys, ["record", "run", "--episodes", "1", "--seed", "5", "--out", "seen.json"])
+    assert "seen.json already exists; choose another --out" in again and Path("seen.json").read_bytes() == before
+    assert "run already exists; choose another --out" in refused_after(capsys, ["record", "run", "--out", "run"])
     assert "Asked for 0 episodes" in refused_after(capsys, ["record", "run", "--episodes", "0"])
     assert "could not be written" in refused_after(capsys, ["record", "run", "--out", "nowhere/seen.json"])
     assert "holds no run" in refused_after(capsys, ["record", "nothing"])

@@ -205,6 +205,15 @@ def test_a_record_too_large_to_be_read_is_not_written(battle_record, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_a_truncated_file_is_refused_in_one_sentence(battle_record, tmp_path, share):
+    path = tmp_path / "battle.json"
+    save_record(battle_record, path)
+    os.truncate(path, int(share * path.stat().st_size))
+    with pytest.raises(RecordError, match=r"battle\.json is not JSON and so no record of episodes; make .*\.$"):
+        load_record(path)
+
+
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "battle.json"
     path.touch()

@@ -1,8 +1,8 @@
 """Explorers on the site, alive without a kernel.
 
 The directive ``{explorer} payoff`` shows one as Python makes it; in an executed chapter every explorer among the
-outputs stands as the notebook left it. The page holds the widget's state as JSON, and ``_static/explorers.js`` mounts
-the widget's own JavaScript on it.
+outputs stands as the notebook left it. The page holds the widget's state as JSON, packed to half its size or less, and
+``_static/explorers.js`` mounts the widget's own JavaScript on it.
 
 A new explorer needs a line in ``EXPLORERS`` under the name of its module and JavaScript file, its controls in
 ``_static/explorers.js``, and a page in ``docs/explorers``.
@@ -10,9 +10,13 @@ A new explorer needs a line in ``EXPLORERS`` under the name of its module and Ja
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,16 @@ from sphinx.util.docutils import SphinxDirective
 from matrix_games import HystereticQ, IndependentQ, LockedDistributedQ, catalogue, play
 from qmix_edu import pretrained
 from qmix_edu.battles import record_episodes
-from qmix_edu.widgets import BattleViewer, LadderExplorer, LandscapeExplorer, LearningExplorer, PayoffExplorer
+from qmix_edu.runs import Run, RunSettings
+from qmix_edu.settings import learner_settings, train_settings
+from qmix_edu.widgets import (
+    BattleViewer,
+    LadderExplorer,
+    LandscapeExplorer,
+    LearningExplorer,
+    PayoffExplorer,
+    TrainingViewer,
+)
 from qmix_edu.widgets.modules import css, esm
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -48,6 +61,16 @@ def _battle() -> BattleViewer:
     return BattleViewer(record_episodes(*pretrained.load("3s_vs_5z", "qmix", n_envs=1), episodes=1))
 
 
+def _training() -> TrainingViewer:
+    shorter = {"epsilon_finish": 0.05, "epsilon_steps": 5_000, "log_interval": 128, "eval_interval": 256}
+    train = replace(train_settings("two-step"), **shorter)
+    settings = RunSettings("two-step", "qmix", "mlp", 8_000, 0, learner_settings("two-step"), train)
+    with tempfile.TemporaryDirectory() as folder:
+        viewer = TrainingViewer(Run.create(Path(folder) / "run", settings))
+        viewer.train()
+    return viewer
+
+
 # What the gallery shows; the name is that of the JavaScript file.
 EXPLORERS: dict[str, Callable[[], Any]] = {
     "payoff": PayoffExplorer,
@@ -55,6 +78,7 @@ EXPLORERS: dict[str, Callable[[], Any]] = {
     "landscape": lambda: LandscapeExplorer.random(9),
     "learning": _learning,
     "battle_viewer": _battle,
+    "training": _training,
 }
 
 
@@ -65,11 +89,12 @@ def state_of(explorer: Any) -> dict[str, Any]:
 
 
 def mount(kind: str, name: str, state: dict[str, Any]) -> str:
-    """Return the HTML of an explorer: `name` is what the page's address calls it."""
-    data = json.dumps(state, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\!--")
+    """Return the HTML of an explorer: `name` is what the page's address calls it; its state is JSON, packed."""
+    data = json.dumps(state, separators=(",", ":")).encode()
+    packed = base64.b64encode(gzip.compress(data, mtime=0)).decode()
     return (
         f'<div class="qmix-mount" data-explorer="{escape(kind)}" data-name="{escape(name)}">'
-        f'<script type="application/json">{data}</script>'
+        f'<script type="application/gzip">{packed}</script>'
         "<noscript>This explorer needs JavaScript.</noscript></div>"
     )
 

@@ -7,6 +7,7 @@
   // Between a change and the address that has it, and longer than a step of a battle that plays: browsers limit how often
   // an address may change.
   const QUIET_MS = 400;
+  let read = ""; // the address that the explorers follow
 
   // --- the controls of each explorer: how a value is written in an address, and read from one that anybody may have made
   const integer = (text, n) => (/^\d{1,6}$/.test(text) && Number(text) < n ? Number(text) : undefined);
@@ -73,6 +74,7 @@
       step: index((model) => model.get("record").episodes[model.get("episode")].reward.length + 1),
       agents: different((model) => model.get("record").n_agents),
     },
+    training: { at: { write: String, read: (text, model) => (text === "-1" ? -1 : integer(text, model.get("log").env_steps.length)) } },
   };
 
   // --- the address
@@ -100,6 +102,7 @@
   }
 
   function restore(explorers) {
+    read = location.hash;
     for (const { message } of explorers) message.textContent = "";
     if (!location.hash.startsWith("#explorer=")) return;
     const [[, name], ...parts] = new URLSearchParams(location.hash.slice(1));
@@ -140,8 +143,14 @@
   }
   const file = (name) => new URL(`explorers/${name}`, here).href;
 
-  function mount(node) {
-    const { explorer: kind, name } = node.dataset, values = JSON.parse(node.querySelector("script").textContent);
+  // The page holds each explorer's state as JSON, packed by gzip, in base64.
+  function unpacked(node) {
+    const bytes = Uint8Array.from(atob(node.querySelector("script").textContent), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
+
+  function mount(node, values) {
+    const { explorer: kind, name } = node.dataset;
     const message = Object.assign(document.createElement("p"), { className: "address" });
     message.setAttribute("role", "status");
     node.replaceChildren(message);
@@ -152,7 +161,9 @@
       timer = setTimeout(() => {
         const address = written(explorer);
         const asked = new URLSearchParams(location.hash.slice(1)).get("explorer");
-        if (location.hash !== address && (asked === name || explorer.touched)) history.replaceState(null, "", address);
+        if (location.hash !== read) return; // somebody asks for something else: that comes next
+        if (read !== address && (asked === name || explorer.touched)) history.replaceState(null, "", address);
+        read = location.hash;
       }, QUIET_MS);
     });
     for (const event of ["pointerdown", "keydown", "input"]) {
@@ -173,7 +184,7 @@
     await Promise.all(kinds.flatMap((kind) => [
       load("link", { rel: "stylesheet", href: file(`${kind}.css`) }), load("script", { src: file(`${kind}.js`) }),
     ]));
-    const explorers = nodes.map(mount);
+    const states = await Promise.all(nodes.map(unpacked)), explorers = nodes.map((node, i) => mount(node, states[i]));
     restore(explorers);
     window.addEventListener("hashchange", () => restore(explorers));
     document.documentElement.dataset.explorers = "ready";

@@ -2,7 +2,7 @@
 // actions, how the mixer weighs the agents, and Q_tot over two agents' utilities at the state of that moment.
 // Needs a model with get, set, on, off and save_changes, and nothing else. The numbers equal those of battle_viewer.py.
 
-import { colour, css, focusable, line, make, prepare, redrawClock, short, text, ticks, whenLooksChange } from "./drawing.js";
+import { colour, css, ends, focusable, line, make, prepare, redrawClock, scale, short, text, ticks, whenLooksChange } from "./drawing.js";
 import { drawMap, drawSurface, turnable } from "./surfaces.js";
 import { NO_SURFACE, checkRecord, describe, momentOf, outcomeOf, readRecord } from "./episodes.js";
 
@@ -21,11 +21,10 @@ const teamColour = (ink, team) => (onDark(ink) ? TEAMS_ON_DARK : TEAMS)[team];
 
 // A rectangle around everything that happens in the episode, fitted into the canvas.
 function fieldOf({ positions }) {
-  const all = positions.flat(), [xs, ys] = [0, 1].map((k) => all.map((place) => place[k]));
-  const ends = [xs, ys].map((values) => [Math.min(...values) - 1.5, Math.max(...values) + 1.5]);
+  const all = positions.flat(), sides = [0, 1].map((k) => ends(all.map((place) => place[k]))).map(([low, high]) => [low - 1.5, high + 1.5]);
   return (width, height) => {
-    const scale = Math.min(...[width, height].map((size, k) => size / (ends[k][1] - ends[k][0])));
-    const middle = ends.map(([low, high]) => (low + high) / 2);
+    const scale = Math.min(...[width, height].map((size, k) => size / (sides[k][1] - sides[k][0])));
+    const middle = sides.map(([low, high]) => (low + high) / 2);
     const place = ([x, y]) => [width / 2 + (x - middle[0]) * scale, height / 2 - (y - middle[1]) * scale];
     return { place, radius: Math.min(Math.max(0.42 * scale, positions[0].length > 20 ? 6 : 8), 12) };
   };
@@ -114,7 +113,7 @@ function drawUtilities({ ctx, width, ink }, { record, episode, over, result }) {
     ctx.restore();
   });
   const shown = over ? [] : episode.utilities[step].flatMap((us, i) => us.filter((_, a) => episode.avail_actions[step][i][a]));
-  const low = Math.min(...shown), high = Math.max(...shown), share = (u) => (u - low) / (high - low || 1);
+  const [low, high] = ends(shown), share = (u) => (u - low) / (high - low || 1);
   for (let i = 0; i < n; i++) {
     const top = HEAD + i * row, type = episode.units ? episode.units.types[i] : "", dead = episode.units && !episode.units.alive[step][i];
     const mark = ["●", "○"][result.agents.indexOf(i)] || "";
@@ -144,10 +143,8 @@ function drawChoice(ctx, x, y, width, height, { available, utility, share, chose
 }
 
 function drawScale(ctx, left, right, top, low, high, ink) {
-  for (let x = left; x < right; x++) {
-    ctx.fillStyle = css(colour((x - left) / (right - left)));
-    ctx.fillRect(x, top, 1.5, 6);
-  }
+  ctx.fillStyle = scale(ctx, [left, 0], [right, 0]);
+  ctx.fillRect(left, top, right - left, 6);
   text(ctx, short(low), left, top + 15, ink, "left");
   text(ctx, "utility", (left + right) / 2, top + 15, ink);
   text(ctx, short(high), right, top + 15, ink, "right");
@@ -157,7 +154,7 @@ function drawWeights(ctx, { left, right, row, n }, record, episode, { weights, s
   if (record.mixing === "none") return text(ctx, "no mixer", (left + right) / 2, HEAD - 10, ink);
   text(ctx, "weight", (left + right) / 2, HEAD - 26, ink);
   text(ctx, "∂Q_tot/∂Qₐ", (left + right) / 2, HEAD - 11, ink);
-  const all = episode.weights.flat(), low = Math.min(0, ...all), high = Math.max(0, ...all, 1e-12);
+  const [low, high] = ends([0, 1e-12, ...episode.weights.flat()]);
   const at = (w) => left + ((w - low) / (high - low)) * (right - left);
   if (weights) for (let i = 0; i < n; i++) {
     const y = HEAD + (i + 0.2) * row;
@@ -172,7 +169,7 @@ function drawWeights(ctx, { left, right, row, n }, record, episode, { weights, s
 
 function drawOverTime({ ctx, width, height, ink }, { episode, result }, series, label) {
   const box = { left: 46, top: 34, right: width - 12, bottom: height - 34 }, last = episode.reward.length;
-  const all = series.flatMap(({ values }) => values), low = Math.min(...all), high = Math.max(...all);
+  const [low, high] = ends(series.flatMap(({ values }) => values));
   const x = (step) => box.left + (step / last) * (box.right - box.left);
   const y = (value) => box.bottom - ((value - low) / (high - low || 1)) * (box.bottom - box.top);
   ctx.clearRect(0, 0, width, height);

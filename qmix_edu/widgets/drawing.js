@@ -23,6 +23,13 @@ export function colour(t) {
 }
 export const css = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
+// All the colours, mixed from one place to another.
+export function scale(ctx, from, to) {
+  const colours = ctx.createLinearGradient(...from, ...to);
+  CIVIDIS.forEach((one, i) => colours.addColorStop(i / (CIVIDIS.length - 1), css(one)));
+  return colours;
+}
+
 // Round numbers inside [low, high], about n of them.
 export function ticks(low, high, n) {
   if (!(high > low)) return [low];
@@ -31,15 +38,17 @@ export function ticks(low, high, n) {
   const first = Math.ceil(low / step - 1e-9);
   return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
 }
+// The ends of a list of any length: Math.min(...values) takes some ten thousand at most.
+export const ends = (values) => values.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
 export const short = (x) => String(Number(x.toPrecision(3)));
 
 // Fit a canvas to its box and the screen's pixels; null while it has no size.
 export function prepare(canvas, ink) {
   const width = canvas.clientWidth, height = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
   if (!width || !height) return null;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const ctx = canvas.getContext("2d");
+  const wide = Math.round(width * ratio), high = Math.round(height * ratio), ctx = canvas.getContext("2d");
+  if (canvas.width === wide && canvas.height === high) ctx.reset(); // quicker than a new size
+  else Object.assign(canvas, { width: wide, height: high });
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
   ctx.font = FONT;
   ctx.lineJoin = "round";
@@ -89,10 +98,8 @@ export function strokeHatch(ctx) {
 
 export function drawColourBar(ctx, bar, levels, share, ink, label) {
   const size = bar.bottom - bar.top;
-  for (let y = 0; y < size; y++) {
-    ctx.fillStyle = css(colour(1 - y / size));
-    ctx.fillRect(bar.left, bar.top + y, bar.right - bar.left, 1.5);
-  }
+  ctx.fillStyle = scale(ctx, [0, bar.bottom], [0, bar.top]);
+  ctx.fillRect(bar.left, bar.top, bar.right - bar.left, size);
   ctx.strokeStyle = ink;
   ctx.lineWidth = 1;
   ctx.strokeRect(bar.left, bar.top, bar.right - bar.left, size);

@@ -6,6 +6,8 @@ import { GRID, axisAround, findViolations } from "./surfaces.js";
 const VERSION = 1, FORMAT = "qmix_edu record";
 const MAX_BYTES = 64 * 2 ** 20;
 const MAX_NAME = 200;
+const MAX_AGENTS = 1000;
+const LARGEST = 1e38; // about what single precision holds
 const AGAIN = "make it again with `qmix-edu record`";
 const UNIT_TYPES = ["marine", "marauder", "stalker", "zealot", "zergling", "hydralisk"];
 export const NO_SURFACE = {
@@ -39,7 +41,7 @@ function listIn(content, name, where) {
   return content[name];
 }
 
-function checkNumbers(content, name, where, shape, low = -Infinity, high = Infinity, whole = false) {
+function checkNumbers(content, name, where, shape, low = -LARGEST, high = LARGEST, whole = false) {
   if (content[name] === undefined || content[name] === null) refuse(`${where} has no ${name}`);
   const visit = (part, depth) => {
     if (depth < shape.length) {
@@ -99,7 +101,7 @@ export function checkRecord(record) {
   }
   if (record.version !== VERSION) refuse(`The record has version ${quoted(record.version)}, and this program reads version ${VERSION}`);
   const names = listIn(record, "action_names", "The record"), episodes = listIn(record, "episodes", "The record");
-  checkNumbers(record, "n_agents", "The record", [], 1, Infinity, true);
+  checkNumbers(record, "n_agents", "The record", [], 1, MAX_AGENTS, true);
   checkNumbers(record, "gamma", "The record", [], 0, 1);
   if (!["network", "linear", "opaque", "none"].includes(record.mixing)) {
     refuse(`The record has mixing ${quoted(record.mixing)}, expected one of network, linear, opaque, none`);

@@ -136,6 +136,20 @@ class TrainingViewer(anywidget.AnyWidget):
         (before, first), (now, last) = self._seen[0], self._seen[-1]
         return (last - first) / (now - before) if last > first else None
 
+    def result(self) -> dict[str, Any]:
+        """Return the numbers that are read out; the browser writes the same into ``data-result``."""
+        log, count = self.log, len(self.log["env_steps"])
+        k = self.at if 0 <= self.at < count else count - 1
+        steps = log["env_steps"][k] if count else 0
+        evaluated = [one for one in log["evaluations"] if one[0] <= steps]
+        return {
+            "state": log["state"],
+            "done": log["done"],
+            "env_steps": steps,
+            "evaluation": evaluated[-1] if evaluated else None,
+            **{name: values[k] if count else None for name, values in log["series"].items()},
+        }
+
     def summary(self) -> str:
         """Say in words how far the run is; the browser shows the same."""
         log = self.log

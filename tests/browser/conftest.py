@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from explorers import new_page
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = [
@@ -65,12 +66,8 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 1000})
-    page = context.new_page()
-    page.problems = []  # type: ignore[attr-defined]
-    page.on("pageerror", lambda error: page.problems.append(str(error)))  # type: ignore[attr-defined]
-    yield page
-    context.close()
+    with new_page(browser) as page:
+        yield page
 
 
 @dataclass

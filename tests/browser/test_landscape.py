@@ -1,9 +1,7 @@
 """The landscape explorer in a real browser: what it shows must be what Python computes."""
 
-import statistics
-
 import pytest
-from explorers import WATCH, mount, pixels, press, radio, root, shown, slider, wait_for_kernel
+from explorers import mount, pixels, press, root, shown, slider
 from playwright.sync_api import Page
 
 from qmix_edu.widgets import LandscapeExplorer
@@ -11,11 +9,6 @@ from qmix_edu.widgets import LandscapeExplorer
 pytestmark = pytest.mark.browser
 
 SHOWS = "from qmix_edu.widgets import LandscapeExplorer\nexplorer = LandscapeExplorer.random(1)\nexplorer"
-# What the kernel learns of the controls goes into a file.
-RECORDS = """
-import json, pathlib
-explorer.observe(lambda _: pathlib.Path("seen.json").write_text(json.dumps([explorer.state, explorer.constraint])))
-"""
 
 
 def assert_equals_python(page: Page, twin: LandscapeExplorer) -> None:
@@ -37,8 +30,7 @@ def assert_equals_python(page: Page, twin: LandscapeExplorer) -> None:
 
 @pytest.fixture
 def notebook(page: Page, lab):
-    lab.write("landscape.ipynb", SHOWS, RECORDS)
-    (lab.root / "seen.json").unlink(missing_ok=True)
+    lab.write("landscape.ipynb", SHOWS)
     lab.run_all(page, "landscape.ipynb")
     root(page).wait_for()
     return page
@@ -52,39 +44,6 @@ def plain(page: Page):
     yield page, explorer
     assert requests == []
     assert page.problems == []
-
-
-def test_in_jupyterlab_every_setting_equals_python(notebook: Page, lab):
-    twin = LandscapeExplorer.random(1)
-    assert_equals_python(notebook, twin)
-    for state in range(3):
-        if state:
-            press(notebook, slider(notebook), "ArrowRight")
-        for constraint in ("abs", "softplus", "none"):  # ArrowRight goes round: none, abs, softplus, none
-            press(notebook, root(notebook).locator("input:checked"), "ArrowRight")
-            twin.state, twin.constraint = state, constraint
-            assert_equals_python(notebook, twin)
-    wait_for_kernel(lab.root / "seen.json", [2, "none"])
-    assert notebook.problems == []
-
-
-def test_in_jupyterlab_a_key_is_seen_within_50_ms(notebook: Page):
-    notebook.evaluate(WATCH)
-    medians = []
-    while len(medians) < 3 and min(medians, default=50) >= 50:  # another program may have had the processor
-        notebook.evaluate("window.delays.length = 0")
-        for key in ["ArrowRight", "ArrowUp"] * 5:
-            press(notebook, root(notebook).locator(".surface"), key)
-        for key in ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]:
-            press(notebook, slider(notebook), key)
-        for _ in range(3):
-            press(notebook, root(notebook).locator("input:checked"), "ArrowDown")
-        delays = notebook.evaluate("window.delays")
-        print("ms from key to picture:", sorted(round(d, 1) for d in delays))
-        assert len(delays) == 17
-        assert float(root(notebook).get_attribute("data-redraw-ms")) <= delays[-1] + 1
-        medians.append(statistics.median(delays))
-    assert min(medians) < 50
 
 
 def test_in_jupyterlab_the_keyboard_reaches_everything_and_the_notebook_stays_put(notebook: Page):
@@ -129,13 +88,16 @@ def test_a_control_wired_to_nothing_fails_the_check(plain):
         press(page, page.locator("#inert"), "ArrowRight")
 
 
-def test_on_a_plain_page_numbers_equal_python(plain):
+def test_every_setting_equals_python(plain):
     page, twin = plain
     assert_equals_python(page, twin)
-    press(page, slider(page), "End")
-    press(page, radio(page, "none"), "ArrowLeft")
-    twin.state, twin.constraint = 2, "softplus"
-    assert_equals_python(page, twin)
+    for state in range(3):
+        if state:
+            press(page, slider(page), "ArrowRight")
+        for constraint in ("abs", "softplus", "none"):  # ArrowRight goes round: none, abs, softplus, none
+            press(page, root(page).locator("input:checked"), "ArrowRight")
+            twin.state, twin.constraint = state, constraint
+            assert_equals_python(page, twin)
 
 
 def test_new_weights_are_drawn_and_a_removed_view_listens_no_more(plain):

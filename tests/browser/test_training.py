@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from explorers import mount, pixels, press, root, shown, slider
+from explorers import assert_same, mount, pixels, press, root, shown, slider
 from playwright.sync_api import Page
 from sweep_driver import QUICK
 
@@ -23,19 +23,12 @@ def run(tmp_path_factory):
 def test_numbers_and_words_are_pythons(page: Page, run):
     viewer = TrainingViewer(run)
     requests = mount(page, viewer)
-    log = viewer.log
     assert root(page).locator(".summary").text_content() == viewer.summary()
-    control = slider(page)
-    assert shown(page)["env_steps"] == 160
-    for k in range(len(log["env_steps"]) - 2, len(log["env_steps"]) - 12, -1):
-        press(page, control, "ArrowLeft")
-        seen = shown(page)
-        assert seen["env_steps"] == log["env_steps"][k]
-        for name, values in log["series"].items():
-            assert seen[name] == pytest.approx(values[k])
-    evaluated = [one for one in log["evaluations"] if one[0] <= seen["env_steps"]]
-    assert seen["evaluation"] == (pytest.approx(list(evaluated[-1])) if evaluated else None)
-    press(page, control, "End")
+    last = len(viewer.log["env_steps"]) - 1
+    for viewer.at in range(last, last - 12, -1):
+        assert_same(shown(page), viewer.result())
+        press(page, slider(page), "ArrowLeft")
+    press(page, slider(page), "End")
     assert page.evaluate("model.get('at')") == -1
     assert page.problems == [] and requests == []
 

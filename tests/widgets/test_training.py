@@ -141,3 +141,20 @@ def test_mistakes(tmp_path, run):
 @pytest.mark.parametrize(("seconds", "words"), [(5.0, "5 s"), (65.0, "1 min 5 s"), (7261.0, "2 h 1 min")])
 def test_durations(seconds, words):
     assert training._duration(seconds) == words
+
+
+def test_the_point_that_is_read_out(run):
+    later = {"env_steps": 150, "loss": 0.25, "win_rate": 0.5, "mean_return": 1.2, "eval_episodes": 2}
+    log(run, [LINE, {**LINE, **later}, {**LINE, "env_steps": 155, "loss": None}])
+    viewer = TrainingViewer(run)
+    common = {"state": "stopped", "done": 155, "epsilon": 0.9, "train_return": 1.0}
+    evaluation = (150, 0.5, *wilson_interval(1, 2))
+    newest = {**common, "env_steps": 155, "evaluation": evaluation, "loss": None}
+    for at, expected in {
+        -1: newest,
+        0: {**common, "env_steps": 100, "evaluation": None, "loss": 0.5},
+        1: {**common, "env_steps": 150, "evaluation": evaluation, "loss": 0.25},
+        3: newest,
+    }.items():
+        viewer.at = at
+        assert viewer.result() == expected
