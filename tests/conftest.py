@@ -46,7 +46,7 @@ def executed() -> Callable[[Path], Any]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("QMIX_EDU_FAST", "1")
                 patch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-                memory[path] = execute(path, timeout=240)
+                memory[path] = execute(path, timeout=600)
         notebook, problem = memory[path]
         assert problem == "", f"{path.name} ended with {problem}"
         return notebook

@@ -46,6 +46,7 @@ def test_copies_are_what_their_sources_give():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.timeout(900)  # a chapter that trains takes minutes on a slow machine
 @pytest.mark.parametrize("path", STUDENT, ids=lambda p: p.stem)
 def test_untouched_student_copy_runs_and_nothing_is_started(path, executed):
     said = outcomes(executed(path))
@@ -53,6 +54,7 @@ def test_untouched_student_copy_runs_and_nothing_is_started(path, executed):
     assert [s for s in said if not s[1].startswith("not started")] == []
 
 
+@pytest.mark.timeout(900)  # a chapter that trains takes minutes on a slow machine
 @pytest.mark.parametrize("path", SOLUTION, ids=lambda p: p.stem)
 def test_solution_copy_runs_and_everything_is_correct(path, executed):
     said = outcomes(executed(path))
