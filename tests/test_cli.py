@@ -185,8 +185,12 @@ def test_a_run_without_a_policy_yet(capsys):
 def test_a_full_disk_ends_in_one_sentence(capsys, monkeypatch):
     """The progress bar may have been drawn; the sentence is the last line."""
 
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
+    written = []
+
+    def full(file: int) -> None:
+        written.append(file)
+        if len(written) > 1:  # the settings still went in
+            raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     assert train("--out", "run") == 2
