@@ -1,5 +1,7 @@
 """What the site is made of, before Sphinx: chapters and what is said of them, explorers, formulas, public names."""
 
+import base64
+import gzip
 import importlib.util
 import json
 import subprocess
@@ -127,8 +129,9 @@ def test_explorers_in_a_notebook_become_mounts_and_other_widgets_text():
     assert 'data-explorer="payoff" data-name="payoff"' in first["text/html"]
     assert 'data-name="payoff-2"' in second["text/html"]
     assert other == {"text/plain": "<2>"}
-    state = first["text/html"].split('json">')[1].split("</script>")[0]
-    assert json.loads(state) == {"payoff": [[1, 2]], "note": "</script>"}
+    packed = first["text/html"].split('gzip">')[1].split("</script>")[0]
+    state = json.loads(gzip.decompress(base64.b64decode(packed)))
+    assert state == {"payoff": [[1, 2]], "note": "</script>"}
     assert "widgets" not in live["metadata"]
 
 
