@@ -96,7 +96,9 @@ def remembered(learner: Learner, batch: EpisodeBatch) -> EpisodeBatch:
     replay = learner.replay(learner.spec, train_settings(learner.spec.name, learner.algorithm), learner.extras)
     for _ in range(8):  # a rule that forgets some episodes needs more of them to fill a batch
         replay.add(learner.remember(batch))
-    return next(iter(replay.batches(torch.Generator().manual_seed(0))))
+    for sample in replay.batches(torch.Generator().manual_seed(0)):
+        return sample
+    raise ValueError("its replay keeps too few of these episodes for a batch")
 
 
 def update_row(name: str, learner: Learner, batch: EpisodeBatch) -> str:
@@ -139,7 +141,10 @@ def main(maps: tuple[str, ...]) -> None:
     for name in ends:
         print(f"\nGradient steps on {EPISODES} episodes of {name}, feed-forward agent:\n\n| algorithm{updates}")
         for algorithm, make in ALGORITHMS.items():
-            print(update_row(algorithm, make(envs[name].spec), batches[name]), flush=True)
+            try:
+                print(update_row(algorithm, make(envs[name].spec), batches[name]), flush=True)
+            except ValueError as error:  # joint_q, with too many joint actions
+                print(f"| {algorithm} | {error} |||", flush=True)
     print(f"\nQMIX by the number of agents:\n\n| map{updates}")
     for name, env in envs.items():
         print(update_row(f"{name} ({env.spec.n_agents})", ALGORITHMS["qmix"](env.spec), batches[name]), flush=True)
