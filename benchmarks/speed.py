@@ -143,7 +143,7 @@ def main(maps: tuple[str, ...]) -> None:
         for algorithm, make in ALGORITHMS.items():
             try:
                 print(update_row(algorithm, make(envs[name].spec), batches[name]), flush=True)
-            except ValueError as error:  # joint_q, with too many joint actions
+            except ValueError as error:  # joint_q has too many joint actions, nui forgets too many episodes
                 print(f"| {algorithm} | {error} |||", flush=True)
     print(f"\nQMIX by the number of agents:\n\n| map{updates}")
     for name, env in envs.items():

@@ -106,7 +106,7 @@ def assert_seen_within(page: Page, limit: float, presses: list[tuple[Locator, st
     """Assert that half of the key presses are drawn within `limit` ms, in one of three rounds.
 
     Several rounds, because another program may have had the processor; a machine that is slow, or crowded all the
-    time, has longer.
+    time, has longer, up to twice the limit.
     """
     page.evaluate(WATCH)
     medians: list[float] = []
@@ -115,7 +115,7 @@ def assert_seen_within(page: Page, limit: float, presses: list[tuple[Locator, st
         page.evaluate("window.delays.length = 0")
         for control, key in presses:
             press(page, control, key)
-        delays, slow = page.evaluate("window.delays"), max(1.0, (slow + slowness()) / 2)
+        delays, slow = page.evaluate("window.delays"), min(max(1.0, (slow + slowness()) / 2), 2.0)
         assert len(delays) == len(presses)
         median = statistics.median(delays)
         medians.append(median / slow)
