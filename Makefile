@@ -39,7 +39,12 @@ lab: set-up ## open the course in JupyterLab (LAB_ARGS=--no-browser: without a b
 		$(AS_ROOT) $(LAB_ARGS)
 
 test: set-up-dev ## run every test (TEST_ARGS="tests/repository -q": some of them)
+ifdef TEST_ARGS
 	@$(BIN)/python -m pytest $(TEST_ARGS)
+else
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+	@$(BIN)/python -m pytest -m browser # alone: they time how soon a key is seen
+endif
 
 lint: set-up-dev ## style, formatting, types
 	@$(BIN)/ruff check .

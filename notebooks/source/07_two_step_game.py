@@ -167,7 +167,7 @@ def trained(make_learner, seed=0):
 
 
 # %% [markdown]
-# **Run.** Ten to twenty seconds each.
+# **Run.** Ten to thirty seconds each.
 
 # %%
 runs = {}

@@ -15,7 +15,7 @@
 # - say what a distribution of returns can tell about bad luck and bad partners, and what it cannot;
 # - see when old data mislead because the partner has changed, and correct them by a weight.
 #
-# **Time needed:** 60 minutes; for two of them the machine trains. Four exercises. Before it: [02 Independent
+# **Time needed:** 60 minutes; for two to five of them the machine trains. Four exercises. Before it: [02 Independent
 # learners](02_independent_learners.ipynb), [09 From DQN to many agents](09_from_dqn_to_many_agents.ipynb).
 
 # %%
@@ -111,7 +111,7 @@ my_returns = ...
 
 
 # %% [markdown]
-# **Run.** Some ten to twenty seconds each. Nothing differs between the two but that line.
+# **Run.** Some ten to thirty seconds each. Nothing differs between the two but that line.
 
 
 # %%
@@ -242,7 +242,7 @@ def final_payoff(name, game, seed):
 my_hysteretic = ...
 
 # %% [markdown]
-# **Run.** Forty teams, two seconds each: a minute or two.
+# **Run.** Forty teams, two to six seconds each: two to four minutes.
 
 # %%
 SEEDS = steps(5, 1)
@@ -278,7 +278,7 @@ reveal(my_hysteretic, counts, "As section 2 said, of the first beliefs alone.")
 # out, and what is left is averaged. The idea of section 5, in another form.
 #
 # **Predict.** Back to the room. One hysteretic team learns in it with *fully stochastic* climbing in the bay. What
-# does it earn at last, on average? Write a number; 11 is the best again. (It trains for ten to twenty seconds.)
+# does it earn at last, on average? Write a number; 11 is the best again. (It trains for ten to thirty seconds.)
 
 # %%
 my_noisy_return = ...
@@ -509,7 +509,7 @@ print(f"{len(past)} old plays are worth {past.sum() ** 2 / (past**2).sum():.0f} 
 # weights k samples are worth $(\sum w)^2 / \sum w^2$ equal ones. The more the partner has changed, the less remains.
 #
 # **Predict.** Then does importance weighting solve climbing? Here are five networks with it, beside IQL's from above
-# (ten seconds or so). Write how many of five end in (a, a).
+# (ten to twenty seconds). Write how many of five end in (a, a).
 
 # %%
 my_corrected = ...

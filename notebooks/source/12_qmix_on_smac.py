@@ -11,7 +11,7 @@
 # - say what one trained team proves about an algorithm, and what it does not;
 # - read a comparison over several seeds: quartile bands, and how often fewer seeds would have given the other order.
 #
-# **Time needed:** 70 minutes; about four of them the machine trains while you read. Five exercises. Before it:
+# **Time needed:** 70 minutes; four to seven of them the machine trains while you read. Five exercises. Before it:
 # [03 Additive factorisation (VDN)](03_additive_factorisation.ipynb), [06 Inside the mixer](06_inside_the_mixer.ipynb)
 # (QMIX), [11 Meet SMAC](11_meet_smac.ipynb).
 
@@ -132,7 +132,7 @@ check_masked_greedy(masked_greedy)
 my_order = ...
 
 # %% [markdown]
-# **Run.** Training takes half a minute to a minute, and the curve grows while it runs. Every 25,000 steps the team
+# **Run.** Training takes about a minute, and the curve grows while it runs. Every 25,000 steps the team
 # plays 128 battles without exploring (*greedily*); the line is the share that it won. The band will occupy us soon.
 # You may interrupt the cell (■): the team keeps what it has learnt so far, and every later cell works.
 
@@ -535,7 +535,7 @@ for map_name, ax in zip(MAPS, axes, strict=True):
 # ## 10. Your turn: move the ranking
 #
 # Until now all three explored alike: ε fell over 100,000 steps. Nothing obliges them to. Below, QMIX gets a slow
-# schedule and VDN a fast one, on `3m`, for 100,000 steps each (less than a minute together).
+# schedule and VDN a fast one, on `3m`, for 100,000 steps each (a minute or so together).
 #
 # **Predict.** Who wins more battles after 100,000 steps: `"QMIX"` with ε falling over 400,000 steps, or `"VDN"` with
 # ε falling over 10,000?

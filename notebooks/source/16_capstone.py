@@ -11,7 +11,7 @@
 # - look at one state of it as a payoff table, and choose a rung of the ladder before anything is trained;
 # - train from several seeds and report an interval that is about the algorithm.
 #
-# **Time needed:** 90 minutes, of which the machine trains for two; then as long as your own project takes. Four
+# **Time needed:** 90 minutes, of which the machine trains for two to five; then as long as your own project takes. Four
 # exercises. Before it: [04 Monotonic factorisation](04_monotonic_factorisation.ipynb), [08 Beyond
 # monotonicity](08_beyond_monotonicity.ipynb), [12 IQL, VDN and QMIX on SMAC](12_qmix_on_smac.ipynb).
 
@@ -445,7 +445,7 @@ reveal(vdn_suffices, bool(light["vdn"].mean() >= 9), "Which action is best and w
 my_lifters = ...
 
 # %% [markdown]
-# **Run.** Thirty-two teams, some three seconds each.
+# **Run.** Thirty-two teams, three to six seconds each.
 
 # %%
 NAMES, SEEDS, STEPS = ["vdn", "qmix", "joint_q", "hysteretic"], steps(8, 4), steps(8_000, 300)

@@ -57,6 +57,12 @@ def test_test_sets_up_the_test_extras():
     assert plan.strip().endswith("python -m pytest tests/repository")
 
 
+def test_all_tests_run_two_at_a_time_but_for_those_in_the_browser():
+    plan = make("-n", "test").stdout
+    assert '-m pytest -n 2 --dist loadfile -m "not browser"\n' in plan
+    assert "-m pytest -m browser" in plan.splitlines()[-1]
+
+
 def test_every_benchmark_and_only_the_tables_asked_for_are_made():
     plan = make("-n", "bench").stdout
     names = re.search(r"for name in (.*?); do", plan).group(1).split()
