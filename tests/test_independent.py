@@ -475,23 +475,33 @@ def test_episodes_that_leave_the_buffer_leave_every_memory():
 # What must not matter, for every one of them
 
 
+def loss_and_gradients(learner, batch):
+    loss, _ = learner.loss(batch)
+    return [loss.detach(), *torch.autograd.grad(loss, list(learner.online.parameters()), materialize_grads=True)]
+
+
 @every_one_of_ours
-def test_an_unavailable_action_is_of_no_consequence(algorithm):
-    """Its outputs may be what they like."""
+@pytest.mark.parametrize("agent", [MLPAgent, GRUAgent])
+def test_an_unavailable_action_is_of_no_consequence(algorithm, agent):
+    """Its outputs may be what they like: loss and gradients stay, bit for bit."""
     avail = BATCH.avail_actions.clone()
     avail[..., 2] = False
     avail[..., 1] = True
     batch = replace(BATCH, avail_actions=avail, actions=torch.where(BATCH.actions == 2, 1, BATCH.actions))
-    learner = made(algorithm)
+    learner = made(algorithm, agent)
     learner.begin_round(0.3, 0)
-    before = learner.loss(batch)[0]
+    before = loss_and_gradients(learner, batch)
     freed = replace(batch, avail_actions=torch.ones_like(avail))
-    free_before = learner.loss(freed)[0]
+    free_before = loss_and_gradients(learner, freed)
     for network in (learner.online, learner.target):
         last = [layer for layer in network["agent"].modules() if isinstance(layer, nn.Linear)][-1]
         last.bias.data.view(SPEC.n_actions, -1)[2] = 1e3
-    assert torch.equal(before, learner.loss(batch)[0])
-    assert not torch.equal(free_before, learner.loss(freed)[0])  # the negative control
+    after = loss_and_gradients(learner, batch)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert any(gradient.any() for gradient in after[1:])
+    free_after = loss_and_gradients(learner, freed)  # the negative control
+    assert not torch.equal(free_before[0], free_after[0])
+    assert not all(torch.equal(one, other) for one, other in zip(free_before[1:], free_after[1:], strict=True))
 
 
 @pytest.mark.parametrize("algorithm", ["likelihood_quantile", "fingerprint_iql", "coma", "iac"])
