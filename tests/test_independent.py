@@ -525,8 +525,9 @@ def parameters(training):
     return [p.tolist() for p in training.learner.online.parameters()]
 
 
-@every_one_of_ours
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_seed_repeats_a_training_bit_for_bit(algorithm):
+    """Play, replay and updates together, for every algorithm of the library."""
     one, same, other = (trained(algorithm, seed) for seed in (1, 1, 2))
     assert one.learner.updates > 4
     assert parameters(one) == parameters(same)
