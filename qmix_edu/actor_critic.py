@@ -28,7 +28,7 @@ def policy(
 
     Source: Foerster et al. (AAAI 2018).
     """
-    available = avail_actions.float()
+    available = avail_actions.to(logits.dtype)
     lowest = torch.finfo(logits.dtype).min  # not -inf: padding may have no available action at all
     probabilities = logits.masked_fill(~avail_actions, lowest).softmax(dim=-1)
     return (1 - epsilon) * probabilities + epsilon * available / available.sum(dim=-1, keepdim=True).clamp(min=1)

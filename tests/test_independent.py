@@ -315,13 +315,14 @@ def test_a_policy_has_its_floor_and_no_unavailable_action():
     assert (pi >= 0.2 / count - 1e-7)[BATCH.avail_actions].all()
 
 
-def test_the_counterfactual_advantage_has_mean_zero_under_the_policy():
-    _, pi = logits_and_policy()
-    q = 10 * torch.randn(pi.shape, generator=generator(5))
-    advantage = counterfactual_advantage(q, pi)
-    torch.testing.assert_close((pi * advantage).sum(-1), torch.zeros(6, 9, 3), atol=1e-6 * 10, rtol=0)
-    exact = counterfactual_advantage(q.double(), pi.double() / pi.double().sum(-1, keepdim=True))
-    assert ((pi.double() / pi.double().sum(-1, keepdim=True)) * exact).sum(-1).abs().max() < 1e-12
+@pytest.mark.parametrize(("dtype", "size", "atol"), [(torch.float32, 1, 1e-6), (torch.float64, 10, 1e-12)])
+def test_the_counterfactual_advantage_has_mean_zero_under_the_policy(dtype, size, atol):
+    logits, _ = logits_and_policy()
+    pi = policy(logits.to(dtype), BATCH.avail_actions, 0.1)
+    q = size * torch.randn(pi.shape, generator=generator(5)).to(dtype)
+    mean = (pi * counterfactual_advantage(q, pi)).sum(-1)
+    torch.testing.assert_close(mean, torch.zeros(6, 9, 3, dtype=dtype), atol=atol, rtol=0)
+    assert (pi * q).sum(-1).abs().max() > size  # of the values themselves the mean is far from zero
 
 
 def test_the_critic_does_not_see_the_agents_own_action():
@@ -474,23 +475,33 @@ def test_episodes_that_leave_the_buffer_leave_every_memory():
 # What must not matter, for every one of them
 
 
+def loss_and_gradients(learner, batch):
+    loss, _ = learner.loss(batch)
+    return [loss.detach(), *torch.autograd.grad(loss, list(learner.online.parameters()), materialize_grads=True)]
+
+
 @every_one_of_ours
-def test_an_unavailable_action_is_of_no_consequence(algorithm):
-    """Its outputs may be what they like."""
+@pytest.mark.parametrize("agent", [MLPAgent, GRUAgent])
+def test_an_unavailable_action_is_of_no_consequence(algorithm, agent):
+    """Its outputs may be what they like: loss and gradients stay, bit for bit."""
     avail = BATCH.avail_actions.clone()
     avail[..., 2] = False
     avail[..., 1] = True
     batch = replace(BATCH, avail_actions=avail, actions=torch.where(BATCH.actions == 2, 1, BATCH.actions))
-    learner = made(algorithm)
+    learner = made(algorithm, agent)
     learner.begin_round(0.3, 0)
-    before = learner.loss(batch)[0]
+    before = loss_and_gradients(learner, batch)
     freed = replace(batch, avail_actions=torch.ones_like(avail))
-    free_before = learner.loss(freed)[0]
+    free_before = loss_and_gradients(learner, freed)
     for network in (learner.online, learner.target):
         last = [layer for layer in network["agent"].modules() if isinstance(layer, nn.Linear)][-1]
         last.bias.data.view(SPEC.n_actions, -1)[2] = 1e3
-    assert torch.equal(before, learner.loss(batch)[0])
-    assert not torch.equal(free_before, learner.loss(freed)[0])  # the negative control
+    after = loss_and_gradients(learner, batch)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert any(gradient.any() for gradient in after[1:])
+    free_after = loss_and_gradients(learner, freed)  # the negative control
+    assert not torch.equal(free_before[0], free_after[0])
+    assert not all(torch.equal(one, other) for one, other in zip(free_before[1:], free_after[1:], strict=True))
 
 
 @pytest.mark.parametrize("algorithm", ["likelihood_quantile", "fingerprint_iql", "coma", "iac"])
@@ -514,8 +525,9 @@ def parameters(training):
     return [p.tolist() for p in training.learner.online.parameters()]
 
 
-@every_one_of_ours
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_seed_repeats_a_training_bit_for_bit(algorithm):
+    """Play, replay and updates together, for every algorithm of the library."""
     one, same, other = (trained(algorithm, seed) for seed in (1, 1, 2))
     assert one.learner.updates > 4
     assert parameters(one) == parameters(same)
