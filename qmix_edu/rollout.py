@@ -34,7 +34,8 @@ def play(
     ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
 
     Raises ValueError where the learner was made for an environment of other sizes, and EnvironmentFailedError where
-    the environment returned a number that is not finite, or hangs.
+    the environment returned a number that is not finite, or hangs in Python or in a system call. What hangs inside C
+    code, on Windows or outside the main thread is not ended here; a sweep in processes of this machine kills it.
     """
     spec = env.spec
     if spec.sizes != learner.spec.sizes:
@@ -87,7 +88,10 @@ def play(
 
 @contextmanager
 def _patience(what: str) -> Generator[None]:
-    """End what hangs in Python or in a system call; needs an alarm clock (not Windows) and the main thread."""
+    """End what hangs in Python or in a system call; needs an alarm clock (not Windows) and the main thread.
+
+    Python hears the alarm between two of its own instructions: C code that never returns is not ended.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
