@@ -226,6 +226,24 @@ def test_two_trainings_in_one_folder(never_stopped, tmp_path):
     assert_same_run(folder, never_stopped)
 
 
+def test_a_second_process_in_the_folder(never_stopped, tmp_path):
+    """The command says so in one sentence, touches no file, and the first training goes on as if nothing had been."""
+    folder = begun(tmp_path / "run").folder
+    first = Run.open(folder).train()
+    next(first)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    command = "import sys; from qmix_edu.cli import main; sys.exit(main())"
+    second = subprocess.run(
+        [sys.executable, "-c", command, "train", "--resume", folder], capture_output=True, text=True, timeout=120
+    )
+    told = [line for line in second.stderr.splitlines() if line and not line.endswith("steps/s]")]  # the progress bar
+    assert told == [f"qmix-edu: {folder} is being trained already; wait until it is done, or choose another --out."]
+    assert second.returncode == 2
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+    list(first)
+    assert_same_run(folder, never_stopped)
+
+
 def test_the_environment_is_closed_however_training_ends(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(TwoStepGame, "close", lambda _: closed.append(True))
