@@ -99,7 +99,8 @@ class _Job:
 class LocalPool:
     """Each run in a process of its own, with one thread; ``jobs`` of them at a time.
 
-    A process that logs nothing for half an hour (an environment that hangs, say) is killed, and has failed.
+    A process that logs nothing for half an hour is killed, and has failed. So an environment that hangs inside C code
+    is ended, too, which neither a plain training nor a task of Ray does; see :func:`qmix_edu.rollout.play`.
     """
 
     def __init__(self, jobs: int):
@@ -181,7 +182,8 @@ def _stop_with_parent(run: Run) -> None:
 class RayPool:
     """Each run as a task of one CPU on a Ray cluster, all of which see the folder on a shared disk.
 
-    A task whose node dies begins again on another one, from what its run has saved.
+    A task whose node dies begins again on another one, from what its run has saved. A task that logs nothing is not
+    killed: one whose environment hangs inside C code stays until somebody ends it.
     """
 
     def __init__(self, address: str):

@@ -88,12 +88,7 @@ class UniformReplay(ReplayBuffer):
 
     def __init__(self, spec: EnvSpec, sizes: ReplaySizes, extras: Mapping[str, int]):
         super().__init__(spec, sizes.buffer_episodes, sizes.buffer_bytes, extras)
-        if self.least_capacity < sizes.batch_size:
-            raise ValueError(
-                f"buffer_bytes is {sizes.buffer_bytes}, room for {self.least_capacity} episodes of "
-                f"{spec.name} at the least, but a batch takes {sizes.batch_size}; allow more bytes, or make "
-                "batch_size smaller."
-            )
+        _refuse_too_few_bytes(self, spec, sizes, "batch_size", sizes.batch_size)
         self._sizes = sizes
 
     def batches(self, generator: torch.Generator) -> Iterator[EpisodeBatch]:
@@ -110,14 +105,29 @@ class UniformReplay(ReplayBuffer):
         """Nothing beside the episodes."""
 
 
+def _refuse_too_few_bytes(buffer: ReplayBuffer, spec: EnvSpec, sizes: ReplaySizes, setting: str, batch: int) -> None:
+    """Refuse a buffer that might not hold a batch, whose size is a setting."""
+    if buffer.least_capacity < batch:
+        raise ValueError(
+            f"buffer_bytes is {sizes.buffer_bytes}, room for {buffer.least_capacity} episodes of {spec.name} at the "
+            f"least, but a batch takes {batch}; allow more bytes, or make {setting} smaller."
+        )
+
+
 class NewestEpisodes:
     """On-policy: the episodes of the round just played, seen once, all of them, and then forgotten.
 
     ``buffer_episodes``, ``batch_size`` and ``updates_per_round`` have no say: the batch is the round, one gradient step
     is taken on it, and so its size is ``n_envs``.
+
+    Raises:
+        ValueError: ``buffer_bytes`` might not hold a round.
+
     """
 
     def __init__(self, spec: EnvSpec, sizes: ReplaySizes, extras: Mapping[str, int]):
+        room = ReplayBuffer(spec, spec.n_envs, sizes.buffer_bytes, extras)  # only asked how much would fit
+        _refuse_too_few_bytes(room, spec, sizes, "n_envs", spec.n_envs)
         self.episodes_added = 0  # nothing ever has to be written to the disk
         self._newest: EpisodeBatch | None = None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -32,7 +34,8 @@ def play(
     ``watch(observation, utilities, actions)`` is called before every step; a battle is drawn with it.
 
     Raises ValueError where the learner was made for an environment of other sizes, and EnvironmentFailedError where
-    the environment returned a number that is not finite, or hangs.
+    the environment returned a number that is not finite, or hangs in Python or in a system call. What hangs inside C
+    code, on Windows or outside the main thread is not ended here; a sweep in processes of this machine kills it.
     """
     spec = env.spec
     if spec.sizes != learner.spec.sizes:
@@ -46,6 +49,7 @@ def play(
     last_actions = torch.full((spec.n_envs, spec.n_agents), spec.n_actions)
     alive = torch.ones(spec.n_envs, 1, dtype=torch.bool)
     won, aborted = torch.zeros_like(alive), torch.zeros_like(alive)
+    _refuse_not_finite(spec.name, 0, seen, torch.zeros(spec.n_envs, 1), aborted)
     hidden: Tensor | None = None
     while alive.any():
         utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
@@ -63,6 +67,9 @@ def play(
         won, aborted = won | transition.won, aborted | transition.aborted
         alive = alive & ~(transition.terminated | transition.truncated | transition.aborted)
         seen, last_actions = transition.observation, actions
+        _refuse_not_finite(spec.name, len(transitions), seen, transition.reward, aborted)
+        if aborted.any():  # the learner still acts in a copy that was lost, and must not trip over what that shows
+            seen = replace(seen, obs=seen.obs.masked_fill(aborted.unsqueeze(-1), 0.0))
         observations.append(seen)
         actions_taken.append(actions)
     reward, terminated, mask = torch.stack(transitions, dim=2).unbind(dim=0)  # each [e, t, 1]
@@ -76,13 +83,15 @@ def play(
         avail_actions=torch.stack([o.avail_actions for o in observations], dim=1),
     )
     kept = ~aborted.squeeze(1)
-    _refuse_not_finite(spec.name, episodes, kept)
     return (episodes if kept.all() else episodes.select(kept)), won.squeeze(1)[kept]
 
 
 @contextmanager
 def _patience(what: str) -> Generator[None]:
-    """End what hangs in Python or in a system call; needs an alarm clock (not Windows) and the main thread."""
+    """End what hangs in Python or in a system call; needs an alarm clock (not Windows) and the main thread.
+
+    Python hears the alarm between two of its own instructions: C code that never returns is not ended.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -102,15 +111,17 @@ def _patience(what: str) -> Generator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-def _refuse_not_finite(name: str, episodes: EpisodeBatch, kept: Tensor) -> None:
-    """Name the first number of an episode that is NaN or infinite: nothing may be learnt from it."""
-    for field, what in (("reward", "reward"), ("state", "state"), ("obs", "observation of agent {}")):
-        values: Tensor = getattr(episodes, field)
-        wrong = ~values.isfinite() & kept.view(-1, *(1,) * (values.ndim - 1))
+def _refuse_not_finite(name: str, step: int, seen: Observation, reward: Tensor, aborted: Tensor) -> None:
+    """Name a number that is NaN or infinite: nobody may act on it, and nothing may be learnt from it."""
+    parts = (("reward", reward), ("observation of agent {}", seen.obs), ("state", seen.state))
+    if math.isfinite(sum(values.sum().item() for _, values in parts)):  # as no sum is with such a term; cheap
+        return
+    for what, values in parts:
+        wrong = ~(values.isfinite() | aborted.view(-1, *(1,) * (values.ndim - 1)))
         if wrong.any():
-            env, step, *place = wrong.nonzero()[wrong.nonzero()[:, 1].argmin()].tolist()
-            moment = "at reset" if field != "reward" and step == 0 else f"after step {step + (field == 'reward')}"
+            env, *place = wrong.nonzero()[0].tolist()
+            moment = f"after step {step}" if step else "at reset"
             raise EnvironmentFailedError(
-                f"{name} returned {float(values[env, step][tuple(place)])} as the {what.format(place[0])} {moment} of "
+                f"{name} returned {float(values[env][tuple(place)])} as the {what.format(place[0])} {moment} of "
                 f"environment {env}; mend the environment, then go on from what was saved."
             )

@@ -226,6 +226,24 @@ def test_two_trainings_in_one_folder(never_stopped, tmp_path):
     assert_same_run(folder, never_stopped)
 
 
+def test_a_second_process_in_the_folder(never_stopped, tmp_path):
+    """The command says so in one sentence, touches no file, and the first training goes on as if nothing had been."""
+    folder = begun(tmp_path / "run").folder
+    first = Run.open(folder).train()
+    next(first)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    command = "import sys; from qmix_edu.cli import main; sys.exit(main())"
+    second = subprocess.run(
+        [sys.executable, "-c", command, "train", "--resume", folder], capture_output=True, text=True, timeout=120
+    )
+    told = [line for line in second.stderr.splitlines() if line and not line.endswith("steps/s]")]  # the progress bar
+    assert told == [f"qmix-edu: {folder} is being trained already; wait until it is done, or choose another --out."]
+    assert second.returncode == 2
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+    list(first)
+    assert_same_run(folder, never_stopped)
+
+
 def test_the_environment_is_closed_however_training_ends(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(TwoStepGame, "close", lambda _: closed.append(True))
@@ -413,9 +431,9 @@ def two_step_with(monkeypatch, change):
     monkeypatch.setattr(TwoStepGame, "step", tampered)
 
 
-def broken(field, place, value):
+def broken(field, place, value, first=40):
     def change(transition, step):
-        if step < 40:
+        if step < first:
             return transition
         if field == "reward":
             transition.reward[place] = value
@@ -448,6 +466,63 @@ def test_a_number_that_is_not_finite(field, place, value, message, never_stopped
     assert_same_run(run.folder, never_stopped)
 
 
+def playing(algorithm):
+    env = TwoStepGame(4)
+    learner = ALGORITHMS[algorithm](env.spec)
+    learner.begin_round(0.1, 0)
+    return lambda: play(env, learner, 0.1, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("algorithm", ["qmix", "coma", "iac"])
+@pytest.mark.parametrize(
+    ("field", "place", "message"),
+    [
+        ("reward", (2, 0), "two-step returned nan as the reward after step 1 of environment 2; mend"),
+        ("obs", (3, 1, 0), "two-step returned nan as the observation of agent 1 after step 1 of environment 3; mend"),
+        ("state", (1, 2), "two-step returned nan as the state after step 1 of environment 1; mend"),
+    ],
+)
+def test_nobody_acts_on_a_number_that_is_not_finite(algorithm, field, place, message, monkeypatch):
+    """It is refused before the next action is chosen: drawing from a policy of NaN would be an error of torch's."""
+    steps = []
+
+    def spoil(transition, step):
+        steps.append(step)
+        return broken(field, place, float("nan"), first=1)(transition, step)
+
+    two_step_with(monkeypatch, spoil)
+    with pytest.raises(EnvironmentFailedError, match=message):
+        playing(algorithm)()
+    assert steps == [1]
+
+
+@pytest.mark.parametrize("algorithm", ["qmix", "coma"])
+def test_a_number_that_is_not_finite_at_reset(algorithm, monkeypatch):
+    """Where the state has it, too, the message names the agent that sees it."""
+    reset = TwoStepGame.reset
+
+    def spoilt(env):
+        seen = reset(env)
+        seen.obs[1, 0, 2] = seen.state[1, 2] = float("nan")
+        return seen
+
+    monkeypatch.setattr(TwoStepGame, "reset", spoilt)
+    with pytest.raises(EnvironmentFailedError, match="nan as the observation of agent 0 at reset of environment 1"):
+        playing(algorithm)()
+
+
+def test_finite_numbers_whose_sum_is_not(monkeypatch):
+    """Rewards so large that their sum overflows are still numbers."""
+
+    def overflow(transition, step):
+        transition.reward[:] = 3e38
+        return transition
+
+    two_step_with(monkeypatch, overflow)
+    batch, _ = playing("qmix")()
+    assert (batch.reward == 3e38).all()
+
+
 def tensors(content):
     if isinstance(content, torch.Tensor):
         return [content.float()]
@@ -455,18 +530,20 @@ def tensors(content):
     return [tensor for part in parts for tensor in tensors(part)]
 
 
-def test_numbers_of_an_aborted_episode_do_not_matter(monkeypatch):
-    """It is dropped, whatever it holds."""
+@pytest.mark.parametrize("algorithm", ["qmix", "coma"])
+def test_numbers_of_an_aborted_episode_do_not_matter(algorithm, monkeypatch):
+    """It is dropped, whatever it holds; the others are played to their end."""
 
     def abort(transition, step):
-        transition.reward[1] = float("nan")
+        seen = transition.observation
+        transition.reward[1] = seen.obs[1] = seen.state[1] = float("nan")
         aborted = torch.arange(4)[:, None] == 1
         return replace(transition, terminated=transition.terminated & ~aborted, aborted=aborted)
 
     two_step_with(monkeypatch, abort)
-    env, learner = SETTINGS.build()
-    batch, _ = play(env, learner, 1.0, torch.Generator().manual_seed(0))
-    assert len(batch) == 3 and batch.reward.isfinite().all()
+    batch, _ = playing(algorithm)()
+    assert len(batch) == 3 and (batch.lengths == 2).all()
+    assert all(values.isfinite().all() for values in (batch.reward, batch.obs, batch.state))
 
 
 def test_an_environment_that_raises(never_stopped, tmp_path, monkeypatch):

@@ -254,6 +254,21 @@ def test_a_buffer_that_cannot_hold_a_batch():
         Training(env, learner, replace(QUICK, batch_size=8, buffer_bytes=24 * row_bytes - 1))
 
 
+@pytest.mark.parametrize("algorithm", ["coma", "iac"])
+def test_a_buffer_that_cannot_hold_a_round(algorithm):
+    """On-policy a batch is the round: as many episodes as there are environments, whatever batch_size says."""
+    env = TwoStepGame(4)
+    learner = algorithms.ALGORITHMS[algorithm](env.spec)
+    row_bytes = 2 * 8 + 4 + 4 + 2 * 3 * 4 + 3 * 4 + 2 * 2
+    enough = replace(QUICK, batch_size=8, buffer_bytes=12 * row_bytes)
+    assert Training(env, learner, enough).round()["loss"] is not None
+    message = "room for 3 episodes of two-step at the least, but a batch takes 4; allow more bytes, or make n_envs smal"
+    with pytest.raises(ValueError, match=message):
+        Training(env, learner, replace(enough, buffer_bytes=12 * row_bytes - 1))
+    with pytest.raises(ValueError, match="one episode of two-step takes up to"):
+        Training(env, learner, replace(enough, buffer_bytes=3 * row_bytes - 1))
+
+
 def test_a_learner_of_another_environment():
     learner = algorithms.vdn(TwoStepGame(4).spec)
     env = qmix_edu.make_env("matrix/climbing", n_envs=4)

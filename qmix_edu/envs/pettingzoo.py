@@ -79,6 +79,7 @@ class PettingZooEnv:
     Raises:
         ValueError: a space is of another kind, ``episode_limit`` is unknown or below 1, or (from ``step``) the
             rewards do not suit ``team_reward``.
+        EnvironmentFailedError: (from ``step``) an agent is paid a number that is not finite.
 
     """
 
@@ -149,6 +150,12 @@ class PettingZooEnv:
         terminated = nobody_left and not was_cut
         truncated = was_cut or (not terminated and self._time >= self.spec.episode_limit)
         paid = {agent: float(rewards[agent]) for agent in chosen if agent in rewards}
+        for agent, reward in paid.items():
+            if not math.isfinite(reward):
+                raise EnvironmentFailedError(
+                    f"{self.spec.name} returned {reward} as the reward of agent {agent} after step {self._time} of "
+                    f"environment {i}; mend the environment, then go on from what was saved."
+                )
         return self._team_reward(paid), terminated, truncated
 
     def _observe(self, stands: list[int | None]) -> Observation:

@@ -169,6 +169,24 @@ def test_a_team_has_one_reward():
     assert shared_reward({}) == mean_reward({}) == 0.0
 
 
+@pytest.mark.parametrize("team_reward", [shared_reward, mean_reward])
+@pytest.mark.parametrize("value", [np.float32("nan"), -float("inf")])
+def test_a_reward_that_is_not_finite_is_told_with_the_agent_who_was_paid_it(team_reward, value):
+    """The team's one number would not say whose it is."""
+
+    class Spoilt(Sum):
+        def rewards(self, actions):
+            return {**super().rewards(actions), **({"two": value} if self.time == 3 and actions["two"] == 2 else {})}
+
+    env = made(Spoilt, n_envs=3, team_reward=team_reward)
+    env.reset()
+    for _ in range(2):
+        env.step(torch.full((3, 2), 1))
+    message = f"^a test returned {value} as the reward of agent two after step 3 of environment 1; mend"
+    with pytest.raises(EnvironmentFailedError, match=message):
+        env.step(torch.tensor([[1, 1], [1, 2], [1, 1]]))
+
+
 def test_seeds_repeat_and_differ():
     one, same = made(n_envs=3), made(n_envs=3)
     first, second = one.reset().obs[:, 0, 0].tolist(), one.reset().obs[:, 0, 0].tolist()
