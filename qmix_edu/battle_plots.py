@@ -24,6 +24,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 UNIT_TYPES = ("marine", "marauder", "stalker", "zealot", "zergling", "hydralisk")
@@ -97,6 +98,8 @@ class Battle:
 def plot_battle(battle: Battle, time: float | int, *, ax: Axes | None = None) -> Axes:
     """Draw the moment ``time``, counted in steps; between two steps the units stand in between.
 
+    The axes are in map units, those of the ranges; the map is 32 wide.
+
     Raises:
         ValueError: if ``time`` is not between 0 and ``battle.steps``.
     """
@@ -111,7 +114,12 @@ def plot_battle(battle: Battle, time: float | int, *, ax: Axes | None = None) ->
     for team in (0, 1):
         _draw_team(ax, battle, step, positions, team)
     ax.set_title(_caption(battle, step), fontsize=9)
-    ax.set(**_view(battle), aspect="equal", xticks=[], yticks=[])
+    ax.set(**_view(battle), aspect="equal")
+    ax.set_xlabel("x (map units)", fontsize=8)
+    ax.set_ylabel("y (map units)", fontsize=8)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MultipleLocator(5))
+    ax.tick_params(labelsize=7, length=2)
     return ax
 
 
@@ -234,7 +242,7 @@ def plot_utilities(
             ax.add_patch(Rectangle(corner, 0.9, 0.84, fill=False, edgecolor=colour, linewidth=width, zorder=3))
     ax.set_xticks(range(a), list(action_names), rotation=90, fontsize=7)
     ax.set_yticks(range(n), [str(agent + 1) for agent in range(n)])
-    ax.set(ylabel="agent", title="star: best action; frame: chosen")
+    ax.set(xlabel="action", ylabel="agent", title="star: best action; frame: chosen")
     ax.figure.colorbar(image, ax=ax, label="utility")
     return ax
 
@@ -342,6 +350,7 @@ def _draw_observation(ax: Axes, obs: NDArray[Any], others: list[str], itself: st
     )
     ax.set_xticks(range(width), UNIT_FEATURES, fontsize=8, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n + 1), [*others, f"itself ({itself})"], fontsize=8)
+    ax.set(xlabel="feature", ylabel="seen unit")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 
@@ -356,6 +365,7 @@ def _draw_mask(ax: Axes, avail_actions: NDArray[np.bool_]) -> None:
         ax.text(column, 0, told, ha="center", va="center", fontsize=9, weight="bold", bbox=box)
     ax.set(xlim=(-0.5, len(names) - 0.5), ylim=(0.5, -0.5), yticks=[], title="mask (hatched: not available)")
     ax.set_xticks(range(len(names)), names, fontsize=8)
+    ax.set(xlabel="action", ylabel="mask")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 

@@ -33,6 +33,7 @@ _MAP = "cividis"
 # Okabe and Ito's palette, in an order whose neighbours also differ in lightness.
 _LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
+_MARKERS = "os^DvX"
 _LABEL = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 # The steps of a batch; the hatching says what the colour says.
 _STEPS: dict[str, dict[str, Any]] = {
@@ -371,9 +372,12 @@ def plot_learning_curves(
             median,
             color=colour,
             linestyle=dashes,
+            marker=_MARKERS[i % len(_MARKERS)],
+            markevery=((i % len(_MARKERS)) / 50, 0.12),  # apart, where curves lie on each other
+            markerfacecolor=colour if i % 2 else "white",
             label=f"{name} ({len(curves)} run{'s'[: len(curves) > 1]})",
         )
-        ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.fill_between(x, low, high, color=colour, alpha=0.1, linewidth=0)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(title="median, quartiles")
     ax.grid(alpha=0.3)
@@ -447,6 +451,7 @@ def plot_win_rates(
         ax.annotate(f"{r:.2f}", (r, i), xytext=(0, 8), textcoords="offset points", ha="center")
     ax.set_yticks(place, names)
     ax.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.5, -0.5), xlabel="win rate (share of episodes)")
+    ax.set_ylabel("team")
     ax.grid(alpha=0.3, axis="x")
     return ax
 

@@ -275,3 +275,28 @@ def test_pictures_know_no_torch_and_no_jax():
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert {module.split(".")[0] for module in modules}.isdisjoint({"torch", "jax", "jaxmarl", "qmix_edu"})
+
+
+PICTURES = {
+    "plot_battle": lambda: plot_battle(small_battle(), 1),
+    "plot_sight": lambda: plot_sight(small_battle(), **view()),
+    "plot_filmstrip": lambda: plot_filmstrip(small_battle()),
+    "plot_utilities": lambda: battle_plots.plot_utilities(
+        np.eye(2), np.full((2, 2), True), np.array([0, 1]), np.array([0, 1]), ["north", "stop"]
+    ),
+    "plot_values_over_time": lambda: battle_plots.plot_values_over_time(np.zeros(3), np.ones(3)),
+    "plot_win_curves": lambda: plot_win_curves({"VDN": [(0, 0.5, 0.4, 0.6)]}),
+}
+
+
+def test_every_picture_is_drawn_here():
+    assert set(PICTURES) == {name for name in vars(battle_plots) if name.startswith("plot_")}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_axis_says_what_it_shows(name):
+    """But for colour bars, which have one axis."""
+    PICTURES[name]()
+    for ax in plt.gcf().axes:
+        labels = [ax.get_xlabel(), ax.get_ylabel()]
+        assert any(labels) if ax.get_label() == "<colorbar>" else all(labels), f"{name}: {ax.get_title()!r} {labels}"

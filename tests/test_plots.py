@@ -292,3 +292,34 @@ def test_what_no_batch_can_be_is_refused(mask, terminated, message):
 def test_rewards_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="reward has shape"):
         plots.plot_batch(MASK, TERMINATED, reward=[[1]])
+
+
+PICTURES = {
+    "plot_payoff": lambda: plots.plot_payoff(CLIMBING),
+    "plot_fits": lambda: plots.plot_fits(QTRAN, {"fit": QTRAN / 2}),
+    "plot_fit_3d": lambda: plots.plot_fit_3d(QTRAN, QTRAN / 2),
+    "plot_landscape": lambda: plots.plot_landscape(*on_axes()),
+    "plot_landscape_3d": lambda: plots.plot_landscape_3d(*on_axes()),
+    "plot_learning_curves": lambda: plots.plot_learning_curves({"VDN": [([0, 1], [0, 1])]}, ylabel="return"),
+    "plot_joint_shares": lambda: plots.plot_joint_shares({"IQL": {"g": [[1.0]]}}),
+    "plot_win_rates": lambda: plots.plot_win_rates(["VDN"], [0.5], [0.4], [0.6]),
+    "plot_batch": lambda: plots.plot_batch(MASK, TERMINATED),
+}
+
+
+def on_axes():
+    q, surface = bowl_and_rise()
+    return q, q, surface, ([0.0], [1.0])
+
+
+def test_every_picture_is_drawn_here():
+    assert set(PICTURES) == {name for name in vars(plots) if name.startswith("plot_")}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_axis_says_what_it_shows(name):
+    """But for colour bars, which have one axis; inside a grid of maps (plot_joint_shares) its outer axes say it."""
+    PICTURES[name]()
+    for ax in plt.gcf().axes:
+        labels = [ax.get_xlabel(), ax.get_ylabel()]
+        assert any(labels) if ax.get_label() == "<colorbar>" else all(labels), f"{name}: {ax.get_title()!r} {labels}"

@@ -213,6 +213,10 @@ my_winner = ...
 order = ["IQL", "hysteretic", "distributed, lock", "joint Q"]
 _ = plot_joint_shares({name: shares(found[name]) for name in order}, optima=optima)
 
+# %% [markdown]
+# *Caption.* The share of runs, in percent, that end in each joint action: a row for each learner, a column for each
+# game. A star marks the best joint action.
+
 # %%
 winners = [name for name in order[:-1] if found[name]["fully stochastic"].share > 0.5] or ["nobody"]
 reveal(my_winner, winners[0], "IQL still averages over its partner, and the two optimists end in (b, b).")
@@ -343,6 +347,10 @@ for (name, game), style in zip(list(games.items())[:3], ["o-", "s--", "^:"], str
     plt.semilogx(thetas, curve, style, label=name)
 plt.gca().set(xlabel="θ (more forgiving to the right)", ylabel="share of runs that end in (a, a)")
 _ = plt.legend()
+
+# %% [markdown]
+# *Caption.* The share of runs that end in the best joint action, (a, a), against θ on a logarithmic axis: one line for
+# each game, one marker for each study.
 
 # %%
 reveal(same_theta, best["climbing"] == best["fully stochastic"], f"The best of these five values, by game: {best}.")

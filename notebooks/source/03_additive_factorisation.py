@@ -85,6 +85,10 @@ my_payoff = ...
 fit = additive_fit(qtran.payoff)
 _ = plot_fits(qtran.payoff, {"VDN": fit.values}, greedy={"VDN": fit.greedy})
 
+# %% [markdown]
+# *Caption.* The payoffs (left, the best cell outlined) and VDN's fit (right, the cells its agents may choose outlined),
+# on one colour scale. MSE is the mean squared error over all cells.
+
 # %%
 earned = {qtran.payoff[cell] for cell in fit.greedy}
 reveal(my_payoff, earned.pop(), "Action a averages (8 - 12 - 12) / 3 = -5.33, the others -4.")

@@ -221,6 +221,10 @@ _ = plot_fits(
     greedy={"best sum": plane.greedy, "best monotone": fit.greedy},
 )
 
+# %% [markdown]
+# *Caption.* QTRAN's payoffs, their best sum and their best monotone fit, on one colour scale. Outlined: the best cell
+# of the payoffs, and what agents that act on each fit may choose.
+
 # %%
 reveal(my_payoff, qtran.payoff[fit.greedy[0]], "One step up at (a, a), the mean of all the others, -6, elsewhere.")
 

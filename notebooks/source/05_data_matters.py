@@ -142,6 +142,10 @@ for rate in (1.0, 0.9, 0.1):
     tables[f"ε = {rate:g}"], greedy[f"ε = {rate:g}"] = fit.values, fit.greedy
 _ = plot_fits(qtran.payoff, tables, greedy)
 
+# %% [markdown]
+# *Caption.* QTRAN's payoffs, and the best monotone fits of data gathered around (b, b) at three exploration rates ε.
+# Outlined: the best cell of the payoffs, and what agents that act on each fit may choose.
+
 # %%
 reveal(my_payoff, qtran.payoff[greedy["ε = 0.9"][0]], "A little less of the 8 in the data, and the block wins.")
 
@@ -205,7 +209,7 @@ for ax, (name, fit) in zip(axes, {"VDN and IQL": additive_fit, "best monotone fi
         ax.plot(at, [row] * len(at), "s", color="black", markersize=5)
     labels = [f"({names[i]}, {names[j]}) pays {climbing.payoff[i, j]:g}" for i, j in cells]
     ax.set_yticks(range(len(cells)), labels)
-    ax.set(title=name, ylim=(-0.6, len(cells) - 0.4), xlim=(0, 1.02))
+    ax.set(title=name, ylabel="joint action", ylim=(-0.6, len(cells) - 0.4), xlim=(0, 1.02))
 _ = axes[-1].set_xlabel("exploration rate ε")
 
 # %%

@@ -95,6 +95,10 @@ plt.plot(shares, fallen, "o-")
 plt.gca().set(xlabel="share of negative weights", ylabel="share of mixers that fall", ylim=(0, 1.05))
 plt.grid(alpha=0.3)
 
+# %% [markdown]
+# *Caption.* The share of 200 random mixers whose $Q_{tot}$ falls somewhere on the grid, against the share of their
+# weights that is negative.
+
 # %%
 reveal(my_share_35, fallen[shares.index(0.35)], "Nearly all fall, and not all do.")
 
@@ -268,6 +272,10 @@ best, exact = learnt.mse.argmin(), monotone_fit(either.payoff)
 fits = {"the mixer's best run": learnt.tables[best], "best monotone": exact.values}
 greedy = {"the mixer's best run": [tuple(learnt.greedy[best])], "best monotone": exact.greedy}
 _ = plot_fits(either.payoff, fits, greedy)
+
+# %% [markdown]
+# *Caption.* OR's payoffs, the mixer's run with the lowest loss, and the exact best monotone fit, on one colour scale.
+# Outlined: the best cells of the payoffs, and what agents that act on each fit may choose.
 
 # %%
 reveal(my_or_loss, float(learnt.mse.min().round(4)), "No run gets below 1/16, and that is VDN's loss.")

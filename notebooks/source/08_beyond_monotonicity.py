@@ -54,12 +54,14 @@ standing = {"a sum": [[0, 1], [1, 2]], "two-step-2b": catalogue["two-step-2b"], 
 
 def stand(figure, step, name, payoff):
     """Draw a table on a step of the ladder, under the name of the lowest class that holds it."""
-    ax = figure.add_axes((0.03 + 0.25 * step, 0.06 + 0.2 * step, 0.16, 0.24))
+    ax = figure.add_axes((0.05 + 0.25 * step, 0.1 + 0.19 * step, 0.16, 0.24))
     ax.imshow(payoff, cmap="cividis")
     for (i, j), value in np.ndenumerate(payoff):
         light = (value - payoff.min()) / np.ptp(payoff) > 0.5
         ax.text(j, i, f"{value:g}", ha="center", va="center", color="black" if light else "white")
-    ax.set(xticks=[], yticks=[], title=f"{lowest_rung(payoff).name}: {name}")
+    ax.set_xticks(range(payoff.shape[1]), "abc"[: payoff.shape[1]])
+    ax.set_yticks(range(payoff.shape[0]), "abc"[: payoff.shape[0]])
+    ax.set(xlabel="agent 2", ylabel="agent 1", title=f"{lowest_rung(payoff).name}: {name}")
 
 
 figure = plt.figure(figsize=(9, 5.5))
@@ -67,6 +69,9 @@ for step, (name, game) in enumerate(standing.items()):
     stand(figure, step, name, np.asarray(getattr(game, "payoff", game), dtype=float))
 
 # %% [markdown]
+# *Caption.* The payoffs of four games, each above the lowest class that holds it. The numbers are the payoffs; the
+# colours go from each table's lowest payoff (dark) to its highest (light).
+#
 # On the top rung stands *any* table. Chapter 06 has shown that being there is not enough: a mixer with free
 # signs fits QTRAN's game, and its agents no longer find the best cell. What we want is a table of any form
 # **together with utilities whose greedy choice is its best cell**: IGM, and no more than IGM. (Where several
@@ -402,7 +407,7 @@ my_better_team = ...
 # %%
 ramp = np.arange(6) / 2
 plays, rng = [1, 2, 4, 8, 16, 32], np.random.default_rng(0)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True, layout="constrained")
 missed = {}
 noisy_games = {"a sum": np.add.outer(ramp, ramp), "QTRAN / 4": qtran.payoff / 4}
 for ax, (name, payoff) in zip(axes, noisy_games.items(), strict=True):
@@ -410,9 +415,9 @@ for ax, (name, payoff) in zip(axes, noisy_games.items(), strict=True):
     missed[name] = {k: [payoff.max() - pair[i].mean() for pair in earned] for i, k in enumerate(("sum", "any"))}
     for kind, style in (("sum", "o-"), ("any", "s--")):
         ax.plot(plays, missed[name][kind], style, label=f"fits {'a sum' if kind == 'sum' else 'any table'}")
-    ax.set(title=name, xlabel="plays of each cell", xscale="log", ylim=(-0.05, None))
+    ax.set(title=name, xlabel="plays of each cell", ylabel="mean regret (payoff)", xscale="log")
     ax.set_xticks(plays, plays)
-axes[0].set_ylabel("mean regret (payoff)")
+axes[0].set_ylim(bottom=-0.05)
 axes[0].legend()
 first = {kind: losses[0] for kind, losses in missed["a sum"].items()}
 reveal(my_better_team, min(first, key=first.get), "A row's mean averages six accidents; a cell's value is one.")

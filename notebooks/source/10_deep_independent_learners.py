@@ -56,7 +56,7 @@ def draw_room(ax, obs, title):
     for agent, (i, j), colour in ((1, (x1, y1), "#0072B2"), (2, (x2, y2), "white")):
         ax.plot(i, j, "o", markersize=22, markerfacecolor=colour, markeredgecolor="black")
         ax.text(i, j, agent, ha="center", va="center", color="white" if agent == 1 else "black")
-    ax.set(xlim=(-0.5, 4.5), ylim=(-0.5, 1.5), aspect="equal", title=title)
+    ax.set(xlim=(-0.5, 4.5), ylim=(-0.5, 1.5), aspect="equal", title=title, xlabel="x (cells)", ylabel="y (cells)")
     ax.set_xticks(np.arange(0.5, 4), [])
     ax.set_yticks([0, 0.5, 1], ["", "", "bay"])
     ax.tick_params(length=0)

@@ -100,6 +100,10 @@ right.plot(shares, to_come.mean(axis=1), "--", label="return still to come")
 right.set(xlabel="share of the battle that is over", ylabel="reward, mean of 64 battles")
 _ = left.legend(), right.legend()
 
+# %% [markdown]
+# *Caption.* Means of 64 battles, against the share of the battle that is over. Left: the mixer's weight of each agent.
+# Right: $Q_{tot}$, and the return that was really still to come.
+
 # %%
 first, last = weights[:2].mean(), weights[-2:].mean()
 because = f"The mean weight is {first:.2f} in the first tenth and {last:.2f} in the last."
@@ -214,14 +218,16 @@ agree = float((weight.argmax(axis=1) == moved.argmax(axis=1)).mean())
 reveal(my_share, round(agree, 2), f"{len(moments)} moments of 64 battles.")
 
 # %%
-_, ax = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
-for agent, marker in enumerate("o^s"):
-    ax.plot(weight[:, agent], moved[:, agent], marker, markersize=3, alpha=0.5, label=f"agent {agent + 1}")
-ax.set(xlabel="weight $dQ_{tot}/dQ_a$", ylabel="influence (reward)")
-ax.set_yscale("symlog", linthresh=1e-3)
-_ = ax.legend()
+_, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained")
+for agent, ax in enumerate(axes):
+    ax.plot(weight[:, agent], moved[:, agent], "o", color="black", markersize=3, markerfacecolor="none", alpha=0.3)
+    ax.set(xlabel="weight $dQ_{tot}/dQ_a$", ylabel="influence (reward)", title=f"agent {agent + 1}")
+axes[0].set_yscale("symlog", linthresh=1e-3)
 
 # %% [markdown]
+# *Caption.* Influence against weight, one picture for each agent, on the same axes; a circle is a moment of a battle.
+# The vertical axis is linear below 0.001 and logarithmic above.
+#
 # **Explain.** Each point is an agent at a moment. At every weight there are agents whose choice hardly moves Q_tot,
 # because their actions are worth nearly the same to them, and others whose choice moves it much.
 

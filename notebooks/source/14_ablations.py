@@ -359,6 +359,10 @@ ax.set_xticks(PLAYS, PLAYS)
 ax.set(xlabel="plays", ylabel="share of teams that choose best", ylim=(0, 1.02))
 _ = ax.legend()
 
+# %% [markdown]
+# *Caption.* The share of teams whose greedy agents play the best joint action, against the number of random plays that
+# they learnt from (logarithmic axis), without and with a bias of the state.
+
 # %%
 at_twenty = [round(float(shares[name][1]), 2) for name in shares]
 reveal(my_shares, at_twenty, "The bias explains what the agents are not to blame for.")

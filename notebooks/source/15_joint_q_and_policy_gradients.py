@@ -193,6 +193,10 @@ ax.axhline(bias, color="black", linewidth=0.8, linestyle=":", label="bias of the
 ax.set(xlabel="plays", ylabel="RMS error")
 _ = ax.legend()
 
+# %% [markdown]
+# *Caption.* The root mean squared error over all joint actions against the number of plays, both axes logarithmic; each
+# marker is a mean of three draws. The dotted line is the error that the best sum cannot go below.
+
 # %%
 ahead = pairs[:, 0] < pairs[:, 1]
 overtakes = int(budgets[ahead.argmax()]) if ahead.any() else "later than measured"
@@ -310,6 +314,10 @@ ax.set_xticks(range(3), [f"{u}\nq = {v:g}, π = {p:g}" for u, v, p in zip("abc",
 ax.set(xlabel="own action", ylabel="expected gradient in its logit")
 _ = ax.legend(title="baseline")
 
+# %% [markdown]
+# *Caption.* The expected policy gradient in the logit of each of the agent's three actions, one bar for each baseline.
+# Under each action stand its value q and its probability π.
+
 # %%
 unchanged = [bool(np.allclose(gradient, gradients["none"])) for gradient in gradients.values()]
 reveal(my_unchanged, unchanged, "A baseline may look at anything but the agent's own action.")
@@ -354,6 +362,10 @@ for (name, values), line in zip(noises.items(), ["^:", "s--", "o-"], strict=True
     ax.plot(AGENTS, values, line, label=name)
 ax.set(xlabel="agents", ylabel="noise of one play's gradient (s.d.)", ylim=(0, None))
 _ = ax.legend(title="baseline")
+
+# %% [markdown]
+# *Caption.* The standard deviation of agent 1's gradient from one play, against the number of agents, for three
+# baselines; each marker is a mean over ten sum games.
 
 # %%
 ratio = round(noises["team's mean"][-1] / noises["counterfactual"][-1], 1)
@@ -432,6 +444,10 @@ plot_learning_curves(
 )
 for name, values in ends.items():
     print(f"{name:5s} most probable actions at the end earn", *(f"{value:.2f}" for value in sorted(values)))
+
+# %% [markdown]
+# *Caption.* Left: what the teams earn while they learn, on a scale from 0 (random play) to 1 (best). Right: the
+# correlation of COMA's learnt advantages with the true ones. Lines: medians over the runs; bands: quartiles.
 
 # %%
 late = {name: np.mean([earned[-5:].mean() for _, earned in runs]) for name, runs in curves.items()}

@@ -104,7 +104,8 @@ class Lifting:
 
 # %%
 def draw(env, ax):
-    ax.set(xlim=(-0.5, 4.5), ylim=(-0.6, 0.9), xlabel="cell", aspect="equal", yticks=[])
+    ax.set(xlim=(-0.5, 4.5), ylim=(-0.6, 0.9), xlabel="cell", ylabel="object", aspect="equal")
+    ax.set_yticks([-0.25, 0.4], ["crate", "robots"])
     ax.add_patch(plt.Rectangle((1.7, -0.55), 0.6, 0.6, facecolor="#E69F00", edgecolor="black"))
     for name, cell, colour, shift in zip(
         env.possible_agents, env.cells, ["#0072B2", "white"], [-0.15, 0.15], strict=True
@@ -494,7 +495,7 @@ def show_report(results, ax):
         ax.plot([low, high], [place, place], "k-", linewidth=2)
         ax.plot(middle, place, "ks", markersize=7)
     ax.set_yticks(range(len(results)), list(results))
-    ax.set(ylim=(len(results) - 0.5, -0.5), xlabel="greedy return of the team")
+    ax.set(ylim=(len(results) - 0.5, -0.5), xlabel="greedy return of the team", ylabel="algorithm")
     ax.grid(alpha=0.3, axis="x")
 
 
