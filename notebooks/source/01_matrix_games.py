@@ -10,7 +10,7 @@
 # - say exactly what it means that agents who choose *alone* choose *well* (IGM);
 # - compute how much exploration a good joint action survives.
 #
-# **Time needed:** 45 minutes. Five exercises.
+# **Time needed:** 45 minutes. Five exercises. No chapter before it is needed.
 
 # %%
 import matplotlib.pyplot as plt

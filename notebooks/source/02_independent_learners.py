@@ -9,7 +9,7 @@
 # - write three ways to deal with low rewards: forgive some, forgive all, forgive the young;
 # - say when optimism helps a team and when it misleads.
 #
-# **Time needed:** 50 minutes. Four exercises.
+# **Time needed:** 50 minutes. Four exercises. Before it: [01 Cooperative matrix games](01_matrix_games.ipynb).
 
 # %%
 import matplotlib.pyplot as plt

@@ -3,6 +3,9 @@
 #
 # **Question.** What does a marine see?
 #
+# The networks of chapter 10 played in a room of ten cells, where two agents see all that there is. Nothing of that
+# tells us how to play where an agent sees only what is near, may not do everything, and can die.
+#
 # You will be able to
 # - read an observation, a state and a mask of available actions;
 # - write a policy by hand, and measure its win rate with an interval;

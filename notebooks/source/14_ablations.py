@@ -3,6 +3,9 @@
 #
 # **Question.** Which part does the work?
 #
+# Chapter 13 opened one trained team. What a trained mixer computes does not tell what it *needed*: at a single state
+# its surface was all but a plane, and still we cannot say that the bend was useless. For that we have to take it away.
+#
 # QMIX differs from VDN by several things at once: its mixing *bends*, it has *weights* that the state chooses, and a
 # *bias* that the state chooses. An **ablation** takes one part away and leaves the rest:
 #

@@ -3,6 +3,9 @@
 #
 # **Question.** Does it work on *your* problem?
 #
+# Chapter 15 measured what each method costs, on games that were made for the measurement. Which of them a new problem
+# needs, it could not say.
+#
 # The course is over when you can do without it: with a problem that nobody prepared for you, where the first task is to
 # say what the problem *is*, the second to think before training, and the last to say honestly what came out.
 #

@@ -55,6 +55,8 @@ def test_best_responses_right(answer):
         (lambda us: set(zip(*(best(u) for u in us), strict=False)), "agents agree on ties"),
         (lambda us: {(0, 0)}, "a constant"),
         (lambda us: set(product(*(range(len(u)) for u in us))), "not yet"),
+        (lambda us: set(product(*(set(range(len(u))) - set(best(u)) for u in us))), "not yet"),
+        (lambda us: set(product(*(best(-np.asarray(u)) for u in us))), "not yet"),
     ],
 )
 def test_decentralised_greedy_wrong(answer, name):

@@ -35,6 +35,18 @@ def outcomes(notebook):
     return said
 
 
+def complaints(notebook):
+    """Return what an executed notebook wrote to stderr."""
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+
+
+def test_a_warning_is_seen():
+    warned = nbformat.v4.new_output("stream", name="stderr", text="a warning")
+    cell = nbformat.v4.new_code_cell("f()", outputs=[warned, nbformat.v4.new_output("stream", text="fine")])
+    assert complaints(nbformat.v4.new_notebook(cells=[cell])) == ["a warning"]
+
+
 def test_there_are_notebooks():
     assert STUDENT
     assert [p.name for p in STUDENT] == [p.name for p in SOLUTION]
@@ -52,6 +64,7 @@ def test_untouched_student_copy_runs_and_nothing_is_started(path, executed):
     said = outcomes(executed(path))
     assert said, f"{path.name} has no exercise"
     assert [s for s in said if not s[1].startswith("not started")] == []
+    assert complaints(executed(path)) == []
 
 
 @pytest.mark.timeout(900)  # a chapter that trains takes minutes on a slow machine
@@ -59,6 +72,7 @@ def test_untouched_student_copy_runs_and_nothing_is_started(path, executed):
 def test_solution_copy_runs_and_everything_is_correct(path, executed):
     said = outcomes(executed(path))
     assert [s for s in said if not s[1].startswith("correct")] == []
+    assert complaints(executed(path)) == []
 
 
 @pytest.mark.parametrize("path", STUDENT + SOLUTION, ids=lambda p: f"{p.parent.name}-{p.stem}")
@@ -69,7 +83,15 @@ def test_form(path):
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
     assert all(notebooks.BEGIN not in c.source and notebooks.END not in c.source for c in cells)
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown").lower()
-    for part in ("you will be able to", "time needed", "what to remember", "sources"):
+    for part in (
+        "you will be able to",
+        "time needed",
+        "before it",
+        "predict",
+        "believe",
+        "what to remember",
+        "sources",
+    ):
         assert path.stem.startswith("00") or part in text, f"no '{part}'"
 
 
