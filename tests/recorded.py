@@ -12,7 +12,7 @@ from qmix_edu.battle_plots import Battle
 from qmix_edu.battles import record_episodes
 from qmix_edu.records import Record, RecordedEpisode, short
 
-GONE = object()
+GONE = "(nothing)"
 
 
 @cache
