@@ -373,7 +373,7 @@ def plot_learning_curves(
             color=colour,
             linestyle=dashes,
             marker=_MARKERS[i % len(_MARKERS)],
-            markevery=((i % len(_MARKERS)) / 50, 0.12),  # apart, where curves lie on each other
+            markevery=max(1, len(x) // 15),
             markerfacecolor=colour if i % 2 else "white",
             label=f"{name} ({len(curves)} run{'s'[: len(curves) > 1]})",
         )
