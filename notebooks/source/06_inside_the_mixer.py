@@ -14,16 +14,18 @@
 # exactly](04_monotonic_factorisation.ipynb) and [05 Data matters](05_data_matters.ipynb).
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from matrix_games import additive_fit, catalogue, monotone_fit, supermodular_fit
+from matrix_games import MatrixGame, additive_fit, catalogue, monotone_fit, supermodular_fit
 from qmix_edu import gradient_fit
 from qmix_edu.exercises import reveal, steps
-from qmix_edu.mixers import QMixer, UnconstrainedMixer
+from qmix_edu.mixers import QMixer, UnconstrainedMixer, UniversalMixer
 from qmix_edu.plots import count_violations, plot_fits
 from qmix_edu.widgets.landscape import LandscapeExplorer, q_tot_surface
 
@@ -402,6 +404,38 @@ reveal(my_qtran_loss, float(np.median(learnt.mse).round(2)), "-8 on the border a
 #
 # So OR and QTRAN's game fail for two different reasons. OR: the table is not there. QTRAN: it is there, and
 # descent does not find it. Only the exact fits can tell the two apart.
+#
+# ### A mixer for what is lost
+#
+# OR is monotone, and so is this *staircase*. Is there a mixer, monotone still, that fits them? Three are tried below:
+# QMIX's; the same with 256 hidden units in place of 32; and `UniversalMixer`, which puts a *concave* layer, a soft
+# minimum, upon a convex one, soft maxima.
+#
+# **Predict.** Which of the three fit both tables? Write a list of three truth values. (The run takes half a
+# minute or so.)
+
+# %%
+my_fits = ...
+
+# %%
+staircase = MatrixGame("staircase", [[0, 0, 1], [0, 1, 1], [1, 1, 1]], "one up is enough at the end")
+mixers = {"QMIX": QMixer, "256 units": partial(QMixer, embed=256), "universal": UniversalMixer}
+losses = {}
+for name, mixer in mixers.items():
+    fits = [gradient_fit(g, mixer, seeds=5, steps=steps(800, fast=20), learning_rate=1e-2) for g in (either, staircase)]
+    losses[name] = [fit.mse.min() for fit in fits]
+    print(f"{name:9}  best of 5 runs, OR {losses[name][0]:.4f}   staircase {losses[name][1]:.4f}")
+print(f"floor of convex units    OR {supermodular_fit(either.payoff).mse:.4f}   ", end="")
+print(f"staircase {supermodular_fit(staircase.payoff).mse:.4f}")
+
+# %%
+reveal(my_fits, [max(pair) < 0.01 for pair in losses.values()], "What is missing is not width.")
+
+# %% [markdown]
+# **Explain.** More units are more of the same: sums of convex units stay supermodular, and the floor stays. A soft
+# maximum knows "one of us is enough", a minimum upon it "each of these must hold"; together, given enough of them, they
+# come as near as one likes to *every* monotone table. It rises with every utility, so that the agents' best actions are
+# still the team's. Whether descent finds a table that is there remains another question, as above.
 #
 # ## 7. Weights are not importance
 #
