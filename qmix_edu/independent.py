@@ -156,8 +156,8 @@ class LenientLearner(Learner):
     transition was stored; see :class:`Temperatures` and :func:`lenient`.
 
     Source: Palmer, Tuyls, Bloembergen and Savani, Lenient Multi-Agent Deep Reinforcement Learning (AAMAS 2018).
-    Differs from: the paper, which drops a negative update with probability l; here, as in the authors' later code, it
-    is scaled by 1 - l, the expectation of that. Explores epsilon-greedily, where the paper also lets the temperatures
+    Differs from: the authors' code, which multiplies a negative error by 1 - l before its loss; here 1 - l weighs the
+    squared error. Explores epsilon-greedily, where the paper also lets the temperatures
     decide. The key is the observation, where the paper hashes what an autoencoder makes of an image.
     """
 
@@ -218,7 +218,7 @@ class ImportanceLearner(Learner):
 
     Source: Foerster et al., Stabilising Experience Replay for Deep Multi-Agent Reinforcement Learning (ICML 2017).
     Differs from: the exact correction, which needs the ratios of all following steps as well where not everything is
-    observed; as in the paper only those of the transition itself are taken. Ratios are not cut off.
+    observed; only those of the transition itself are taken. Ratios are not cut off.
     """
 
     def __init__(

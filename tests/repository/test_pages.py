@@ -21,6 +21,25 @@ def missing(paths: list[str]) -> list[str]:
     return [path for path in paths if not ((ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file())]
 
 
+def named_lines(page: str) -> list[tuple[list[str], list[str]]]:
+    """Return files and the names beside them: of table rows, and of lines `file   name, name   what` of a list."""
+    found = []
+    for line in page.splitlines():
+        if line.startswith("|"):
+            found.append(
+                (re.findall(r"`((?:qmix_edu|tests)/[\w/]+\.py)`", line), re.findall(r"`(\w+(?:\.\w+)?)`", line))
+            )
+        elif entry := re.match(r" {4}((?:qmix_edu|tests)/[\w/]+\.py) +(.+?)(?:  |$)", line):
+            names = re.sub(r"\(.*?\)", "", entry[2]).split(", ")
+            found.append(([entry[1]], names))
+    return [(files, names) for files, names in found if files or names]
+
+
+def undefined(names: list[str], text: str) -> list[str]:
+    """Return those of `names` (of dotted ones: the last part) that `text` defines as neither class nor function."""
+    return [name for name in names if not re.search(rf"(class|def) {re.escape(name.split('.')[-1])}\b", text)]
+
+
 def test_a_path_that_is_not_there_is_seen():
     assert missing(["LICENSE", "tests/", "no_such_file.py", "LICENSE/"]) == ["no_such_file.py", "LICENSE/"]
 
@@ -92,12 +111,22 @@ def test_every_algorithm_has_a_page_and_every_page_names_real_lines():
     named = re.findall(r"`(\w+)`", " ".join(heads))
     assert sorted(named) == sorted(set(named)) and set(ALGORITHMS) <= set(named)
     for page in pages:
-        for line in (line for line in page.splitlines() if line.startswith("|")):
-            files = re.findall(r"`((?:qmix_edu|tests)/[\w/]+\.py)`", line)
+        lines = named_lines(page)
+        assert lines
+        for files, names in lines:
             assert missing(files) == []
-            text = "".join((ROOT / file).read_text() for file in files)
-            for name in re.findall(r"`(\w+(?:\.\w+)?)`", line):
-                assert re.search(rf"(class|def) {name.split('.')[-1]}\b", text), f"{name} is not in {files}"
+            assert undefined(names, "".join((ROOT / file).read_text() for file in files)) == [], files
+
+
+def test_a_name_that_is_not_there_is_seen():
+    page = "| a | `qmix_edu/td.py`, `no_name` |\n    qmix_edu/td.py   masked_td_loss, gone(x, y)   loss\n    x = 1\n"
+    assert named_lines(page) == [(["qmix_edu/td.py"], ["no_name"]), (["qmix_edu/td.py"], ["masked_td_loss", "gone"])]
+    assert undefined(["masked_td_loss", "gone"], (ROOT / "qmix_edu/td.py").read_text()) == ["gone"]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/algorithms").glob("*.md")), ids=lambda page: page.stem)
+def test_every_algorithm_page_compares_with_the_peers(page: Path):
+    assert {"PyMARL", "EPyMARL", "JaxMARL"} <= set(re.findall(r"\w+", page.read_text()))
 
 
 def test_local_links_and_pictures_exist():
