@@ -214,7 +214,11 @@ def battle_player(battle: Battle) -> str:
     allies, enemies = battle.survivors
     told = f"Animation of a battle on {battle.map_name}: {battle.outcome} after {battle.steps} steps; "
     told += f"{allies} allies and {enemies} enemies live."
-    return player.replace("<img ", f'<img alt="{told}" ', 1)
+    first = re.search(r'frames\[0\] = "([^"]*)"', player)
+    assert first is not None, "matplotlib's player holds its pictures under another name"
+    picture = first[1].replace("\\\n", "")  # a script's long line goes on after a backslash
+    # Without a picture of its own the image keeps no place on the page when a script fills it out of sight.
+    return player.replace("<img ", f'<img alt="{told}" src="{picture}" ', 1)
 
 
 def plot_utilities(

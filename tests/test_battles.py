@@ -256,7 +256,8 @@ def test_a_filmstrip_goes_from_the_first_moment_to_the_last(battles):
 def test_the_player_needs_no_network_and_holds_every_picture():
     page = battle_player(small_battle())
     assert "http" not in page and "<link" not in page and "fa-" not in page
-    assert page.count("data:image/png") == 5  # two for each step, and the end
+    assert page.count("data:image/png") == 6  # two for each step, the end, and the first as the script's start
+    assert '<img alt="' in page and page.split('src="', 1)[1].startswith("data:image/png;base64,")
     assert 'alt="Animation of a battle on smax/1m: won after 2 steps; 1 allies and 0 enemies live."' in page
     assert "▶" in page
 

@@ -38,6 +38,11 @@ async (code) => {
   await jupyterapp.commands.execute("notebook:run-all-cells");
 }
 """
+# Which cells the notebook keeps on the page.
+SET_WINDOWING = """
+(windowingMode) => jupyterapp.serviceManager.settings.save(
+  "@jupyterlab/notebook-extension:tracker", JSON.stringify({ windowingMode }))
+"""
 # Run code in the kernel, past the notebook; return what it prints.
 ASK = """
 async (code) => {
@@ -178,3 +183,45 @@ def test_moved_by_keys_mouse_and_kernel_its_numbers_are_the_kernels(notebook: Pa
         seen.append(json.dumps(agreed(page)))
     assert len(set(seen)) > 3
     assert page.problems == []
+
+
+def test_the_battle_player_has_its_place_where_it_was_made_out_of_sight(lab, page):
+    filler = ["for i in range(60):\n    print(i)"] * 6
+    made = """
+import numpy as np
+from IPython.display import HTML
+from qmix_edu.battle_plots import Battle, battle_player
+
+battle = Battle(
+    map_name="smax/1m",
+    targets=np.array([[-1, 0], [1, 0]]),
+    reward=np.array([0.0, 2.0]),
+    positions=np.array([[[0, 0], [4, 0]], [[2, 0], [4, 0]], [[2, 0], [4, 0]]], dtype=float),
+    health=np.array([[1, 1], [0.5, 1], [0.25, 0]]),
+    cooldown=np.zeros((3, 2)),
+    alive=np.array([[True, True], [True, True], [True, False]]),
+    teams=np.array([0, 1]),
+    types=("marine", "zealot"),
+    won=True,
+)
+HTML(battle_player(battle))
+"""
+    lab.write("player.ipynb", *filler, made, *filler)
+    lab.open(page, "player.ipynb")
+    page.evaluate(SET_WINDOWING, "contentVisibility")  # what JupyterLab does unless told otherwise
+    try:
+        lab.run_all(page, "player.ipynb")
+        see_the_player(page)
+    finally:
+        page.evaluate(SET_WINDOWING, "none")
+
+
+def see_the_player(page: Page) -> None:
+    picture = page.locator(".animation img")
+    picture.wait_for(state="attached")
+    page.evaluate("() => jupyterapp.shell.currentWidget.content.scrollToItem(6)")
+    page.wait_for_timeout(1000)
+    first = picture.get_attribute("src")
+    assert picture.evaluate("image => image.offsetHeight") > 100
+    page.get_by_label("Next frame").click()
+    page.wait_for_function("first => document.querySelector('.animation img').src !== first", arg=first)
