@@ -265,7 +265,7 @@ reveal(my_epsilon, round(float(leaves), 3), "The lines of a and c cross where 11
 #
 # In the climbing game averaging cost 6. In the worst case?
 #
-# **Exercise 5.** Write `misleading_game(size)`: a table of `size` × `size` (3 or more) in which every agent
+# **Exercise 5 (open).** Write `misleading_game(size)`: a table of `size` × `size` (3 or more) in which every agent
 # that averages is led to the *one worst cell of all*: every other cell pays more. Afterwards: why can that not
 # be done with two actions each?
 
@@ -312,6 +312,9 @@ check_misleading_game(misleading_game)
 # [02 Independent learners](02_independent_learners.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Claus and Boutilier. What do their joint-action learners know that independent learners do not, and
+# does it help them in the climbing game?
 #
 # - Claus and Boutilier, *The dynamics of reinforcement learning in cooperative multiagent systems*, AAAI
 #   1998: the climbing game.

@@ -360,6 +360,11 @@ reveal(same_theta, best["climbing"] == best["fully stochastic"], f"The best of t
 # everywhere, too much of it fails again. Nor are the curves smooth: with noise everywhere 10⁵ does better than 10³,
 # and 10⁷ fails. To choose θ one must know how noisy the game is, and the agents do not know it.
 #
+# **Open question.** Which θ would you give to agents that do not know their game? Judge it by its worst game: the least
+# of the three shares. Can you beat the best of the five values above by more than luck? Two shares of 200 runs each
+# differ by luck by up to 10 points. (`play_lenient` has two more constants: where its temperatures begin, and how
+# fast they fall. Read it, and `LenientQ`, and change them.)
+#
 # ## Two things people believe
 #
 # - *"More optimism is always better."* In climbing, yes. With noise everywhere the greatest optimists end in
@@ -379,6 +384,8 @@ reveal(same_theta, best["climbing"] == best["fully stochastic"], f"The best of t
 # [03 Additive factorisation](03_additive_factorisation.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Wei and Luke. Why do they let all values begin at infinity, where ours begin at 0?
 #
 # - Tan, *Multi-agent reinforcement learning: independent vs. cooperative agents*, ICML 1993.
 # - Claus and Boutilier, *The dynamics of reinforcement learning in cooperative multiagent systems*, AAAI

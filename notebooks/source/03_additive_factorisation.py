@@ -266,7 +266,7 @@ print(f"{different} of 1000 games: VDN and the independent learners choose diffe
 # %% [markdown]
 # ## 6. A bad fit and a good choice
 #
-# **Exercise 5.** Write `badly_fitted_game(size)`: a table of `size` × `size` (3 or more) with one best cell,
+# **Exercise 5 (open).** Write `badly_fitted_game(size)`: a table of `size` × `size` (3 or more) with one best cell,
 # of which VDN explains less than a quarter, and in which VDN's only greedy choice is the best cell.
 
 
@@ -321,6 +321,8 @@ np.allclose(after, before)
 # factorisation](04_monotonic_factorisation.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Sunehag et al. What do they say that an agent's utility means? Hold it against section 7.
 #
 # - Sunehag et al., *Value-decomposition networks for cooperative multi-agent learning*, AAMAS 2018 ([arXiv
 #   1706.05296](https://arxiv.org/abs/1706.05296)).

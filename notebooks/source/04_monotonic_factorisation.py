@@ -333,6 +333,11 @@ reveal(my_earnings, penalty.payoff[fit.greedy[0]], "Each fit sends the two agent
 # **Explain.** The fit lowers its loss where it can: it gives up both tens to get one -10 right. The corner
 # lands on the *other* -10. A lower loss is no promise of better play.
 #
+# **Open question.** How much worse can the better fit play? Take a 3×3 table with payoffs from 0 to 10, of which one
+# alone is 10. `monotone_fit(table).greedy` and `additive_fit(table).greedy` are the joint actions that the two teams
+# may choose. We know a table of whole numbers in which the monotone team earns 0 and the additive one 9. Find one: by
+# thinking, or by drawing some thousand tables at random.
+#
 # ## 6. Four fits of XOR
 #
 # **Exercise 4.** Write `xor_fits(low, high)`: all best monotone fits of `[[low, high], [high, low]]` with low
@@ -447,6 +452,9 @@ for shape in ((4, 4), (3, 3, 3), (7, 7)):
 # matters; fit is not regret](05_data_matters.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Rashid et al., ICML 2018. Which of the three questions of "What to remember" does each of its experiments
+# answer?
 #
 # - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)), and JMLR 21(178),
 #   2020 ([arXiv 2003.08839](https://arxiv.org/abs/2003.08839)).

@@ -244,7 +244,7 @@ print("monotone:", follow(monotone_fit, (2, 2), 0.05))
 # No: it goes back and forth between (c, c) and (b, c), each time led on by the data of where it just was. A new
 # factorisation does not by itself free a team from its own data.
 #
-# **Exercise 4.** Write `game_that_lets_go(epsilon)`: a 2×2 table with one best cell, (a, a), that confirms
+# **Exercise 4 (open).** Write `game_that_lets_go(epsilon)`: a 2×2 table with one best cell, (a, a), that confirms
 # itself (for VDN) below this ε and does not above it. `epsilon` is between 0.1 and 0.9.
 
 
@@ -350,6 +350,9 @@ reveal(mine, lower, "The better fit is not the better player everywhere.")
 # what does it lose by the way it does so? → [06 Inside the mixer](06_inside_the_mixer.ipynb)
 #
 # ## Sources
+#
+# **Read on:** *Weighted QMIX*. Its weights depend on how good a joint action is, ours on how often it is seen. Which
+# of the two can a team choose?
 #
 # - Son et al., *QTRAN*, ICML 2019 ([arXiv 1905.05408](https://arxiv.org/abs/1905.05408)): the game, and tables
 #   learned under full exploration.

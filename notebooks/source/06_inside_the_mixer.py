@@ -437,6 +437,12 @@ reveal(my_fits, [max(pair) < 0.01 for pair in losses.values()], "What is missing
 # come as near as one likes to *every* monotone table. It rises with every utility, so that the agents' best actions are
 # still the team's. Whether descent finds a table that is there remains another question, as above.
 #
+# **Open question.** Are two layers needed? Keep one, and change its bend: in your `Mixer` put in place of `F.elu` its
+# mirror image, `-F.elu(-x)`; or the one in half of the units and the other in the rest; or `torch.tanh`. All of them
+# rise, so Q_tot does too. Which fit AND, OR and the staircase, with the descent of the last run? What is it in a bend
+# that decides? Then look for a monotone game that the best of them misses and `UniversalMixer` does not. (Think of four
+# agents in two pairs, and of what each single unit can say about them.)
+#
 # ## 7. Weights are not importance
 #
 # It is tempting to read $w_1$ as "how much agent a matters". Multiply an agent's utilities by 10 and divide
@@ -475,6 +481,9 @@ print("largest difference between the two tables:", np.abs(before - after).max()
 # [07 The two-step game](07_two_step_game.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Rashid et al. on the mixing network. Which reasons do they give for the hypernetworks, and for the free
+# biases?
 #
 # - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)), section 4 and
 #   figure 2: the mixing network and the hypernetworks.

@@ -299,7 +299,7 @@ print("least loss of any sum on 2B:", additive_fit(two_b).mse)
 # In the two-step game the wrong branch costs 1 of 8. How bad can it get, if the team plays *each table*
 # perfectly?
 #
-# **Exercise 3.** Write `trap(size)`: two tables of `size` × `size`, such that (1) in each of them VDN's greedy
+# **Exercise 3 (open).** Write `trap(size)`: two tables of `size` × `size`, such that (1) in each of them VDN's greedy
 # choice is a best cell, and yet (2) VDN takes the branch whose best cell is the lower one, and (3) earns less than
 # half of what was possible.
 
@@ -342,6 +342,9 @@ check_trap(trap)
 # monotonicity; sacrifice](08_beyond_monotonicity.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Rashid et al. on the two-step game. Which of the numbers in their tables would change if the team
+# explored less?
 #
 # - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)), section 5: the
 #   two-step game; the appendix: QMIX-Lin and QMIX-NS on it.

@@ -562,6 +562,8 @@ print("runs in which the shield's utility is higher for blocking than for hiding
 #
 # ## Sources
 #
+# **Read on:** Baisero et al. What do they say that QPLEX can represent, and what must a fix be made of?
+#
 # - Rashid et al., *Weighted QMIX*, NeurIPS 2020 ([arXiv 2006.10800](https://arxiv.org/abs/2006.10800)).
 # - Son et al., *QTRAN*, ICML 2019 ([arXiv 1905.05408](https://arxiv.org/abs/1905.05408)): IGM, the two
 #   conditions, the game.

@@ -403,6 +403,10 @@ print("other numbers after a time limit: ", loss_with_noise(after_limit))
 # %% [markdown]
 # The second line is the first, and the third is not: as it should be.
 #
+# **Open question.** Seven tests are seven tests. Write a sixth bug: a loss that passes them all (`failures(yours)` is
+# empty) and is wrong (`yours(small, 0.9)` is not `chapter_09.loss_with(None)(small, 0.9)`). There are several. Then
+# write the eighth test, which catches it and lets the right loss pass.
+#
 # ## Two things people believe
 #
 # - *"Done is done."* An end of the task has no value after it; an end of our watching has. In the task that never
@@ -425,6 +429,8 @@ print("other numbers after a time limit: ", loss_with_noise(after_limit))
 # learners](10_deep_independent_learners.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Pardo et al. In which of their two settings is the time that is left a part of the observation?
 #
 # - Mnih et al., *Human-level control through deep reinforcement learning*, Nature 518, 2015: DQN, its replay and
 #   target network.

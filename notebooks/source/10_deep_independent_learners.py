@@ -277,6 +277,11 @@ reveal(my_hysteretic, counts, "As section 2 said, of the first beliefs alone.")
 # solved it with every seed: once the partner has settled, bad luck is common and comes in, a slip is rare and stays
 # out, and what is left is averaged. The idea of section 5, in another form.
 #
+# **Open question.** How much luck does optimism bear? Let the deterministic game pay s more or s less, by the toss of
+# a coin: `matrix_games.MatrixGame("coin", p, "mine", outcomes=[p - s, p + s])`, where p is
+# `games["deterministic"].payoff`. Up to which s does row a look best (`row_values`) for β = .1? And up to which s do
+# teams find (a, a), by `final_payoff`, five seeds each? Where the two answers differ: why?
+#
 # **Predict.** Back to the room. One hysteretic team learns in it with *fully stochastic* climbing in the bay. What
 # does it earn at last, on average? Write a number; 11 is the best again. (It trains for ten to thirty seconds.)
 
@@ -548,6 +553,9 @@ reveal(my_corrected, sum(payoff == 11 for payoff in corrected), "Fresh data misl
 # SMAC](11_meet_smac.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Foerster et al. on replay. Why is a fingerprint made of ε and the progress of training, and not of the
+# others' weights?
 #
 # - Matignon, Laurent and Le Fort-Piat, *Hysteretic Q-learning*, IROS 2007; with networks: Omidshafiei et al., *Deep
 #   decentralized multi-task multi-agent RL under partial observability*, ICML 2017.

@@ -270,6 +270,11 @@ HTML(battle_player(waiting[0]))
 #
 #     mine = lambda obs: np.apply_along_axis(weakest_first, -1, chapter_11.enemy_health(obs))
 #     evaluate(env, ScriptedTeam(env.spec, mine), 512)
+#
+# **Open question.** Write a better rule than the best one above. A marine knows more than `score` was told: where its
+# comrades are, how far off each enemy is, how much health it has left itself. It counts as better when its interval
+# (`wilson_interval`, 512 battles) lies above the other's. Note every rule that you tried, also those that failed: of
+# twenty rules that are all alike, one looks better by luck.
 
 # %% [markdown]
 # ## 4. Look at your inputs
@@ -495,6 +500,8 @@ print(doctor.report(doctor.checks()))
 # SMAC](12_qmix_on_smac.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Samvelyan et al. Which of the differences in section 5's table would change a win rate most?
 #
 # - Samvelyan et al., *The StarCraft Multi-Agent Challenge*, 2019 ([arXiv 1902.04043](https://arxiv.org/abs/1902.04043));
 #   the right-hand column is what our adapter to its package handles: [oxwhirl/smac](https://github.com/oxwhirl/smac).

@@ -575,8 +575,10 @@ reveal(my_winner, winner, f"After {SHORT:,} steps, one seed each; a bare name ha
 # changed. With the *same* schedule for both, fast, slow or default, QMIX was ahead when we tried (one seed).
 #
 # A paper that tunes its own method, and leaves the other at what happened to be the default, compares the tuning. Give
-# every method the same budget for it, and say what it was. Now change the cell: which schedules make IQL win? And what
-# does one seed of each say about your new ranking?
+# every method the same budget for it, and say what it was.
+#
+# **Open question.** Change the cell: with which schedules does IQL win? And what does one seed of each say about your
+# new ranking?
 
 # %% [markdown]
 # ## Two things people believe
@@ -600,6 +602,8 @@ reveal(my_winner, winner, f"After {SHORT:,} steps, one seed each; a bare name ha
 # trained QMIX](13_inside_a_trained_qmix.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Agarwal et al. What do they report in place of a mean, and what does one need to compute it?
 #
 # - Samvelyan et al., *The StarCraft Multi-Agent Challenge*, 2019 ([arXiv 1902.04043](https://arxiv.org/abs/1902.04043)):
 #   the benchmark, and how to report on it.

@@ -459,6 +459,10 @@ for table, name in zip(tables, lowest, strict=True):
 # Some monotone table has its maximum at any pair you like; but what learning finds is a compromise over all the joint
 # actions in its data, and the compromise lies elsewhere. Chapter 08 shows what moves it. (And all this is about
 # playing on with *this* team: another one makes another table of the same moment.)
+#
+# **Open question.** Is the most frequent rung a property of the battle, or of this team? Ask a team that has learnt
+# nothing: put `algorithms.qmix(marines.spec, seed=0)` in place of `marine_learner`. Before you run it: will more of its
+# tables be sums, or fewer? How many tables would you need to be sure of a difference?
 
 # %% [markdown]
 # ## Three things people believe
@@ -481,6 +485,9 @@ for table, name in zip(tables, lowest, strict=True):
 # Ablations](14_ablations.ipynb)
 #
 # ## Sources
+#
+# **Read on:** Son et al. IGM asks for equal best actions, not for equal values. Where does their method use that
+# difference?
 #
 # - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)): the mixer.
 # - Son et al., *QTRAN*, ICML 2019 ([arXiv 1905.05408](https://arxiv.org/abs/1905.05408)): the condition IGM.

@@ -542,6 +542,9 @@ for path in sorted(pretrained.FOLDER.glob("*.json")):
 #
 # ## Sources
 #
+# **Read on:** the ablations in Rashid et al. Hold section 4's table against the maps: which part is missed on which,
+# and do they say why?
+#
 # - Rashid et al., *QMIX*, ICML 2018 ([arXiv 1803.11485](https://arxiv.org/abs/1803.11485)): the three ablations, on the
 #   two-step game and in StarCraft II; VDN-S, QMIX-Lin and QMIX-NS are theirs.
 # - Agarwal et al., *Deep reinforcement learning at the edge of the statistical precipice*, NeurIPS 2021

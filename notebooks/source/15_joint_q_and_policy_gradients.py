@@ -578,6 +578,9 @@ check_stuck_game(stuck_game)
 #
 # ## Sources
 #
+# **Read on:** Foerster et al. on COMA. Why can the baseline be computed in one pass of the critic for all actions of
+# an agent?
+#
 # - Claus and Boutilier, *The dynamics of reinforcement learning in cooperative multiagent systems*, AAAI 1998: joint
 #   action learners, the climbing and the penalty game.
 # - Foerster, Farquhar, Afouras, Nardelli and Whiteson, *Counterfactual Multi-Agent Policy Gradients*, AAAI 2018

@@ -164,10 +164,10 @@ reveal(
 # if two robots beside the crate were worth nothing because somebody switched off the light (chapter 09). Mistakes of
 # this kind are the expensive ones: they look like an algorithm that does not work. The next check knows several.
 #
-# **Exercise 1.** Write `MyTeam`: a cooperative environment of your own, two agents or more, small. Any problem will do,
-# as long as everybody is paid the same, everybody has a part in it, and `MyTeam()` makes it. Five short methods are
-# enough. No idea? Sentries at gates (the solution), a relay race, two keys for one lock, somebody who sees and somebody
-# who acts.
+# **Exercise 1 (open).** Write `MyTeam`: a cooperative environment of your own, two agents or more, small. Any problem
+# will do, as long as everybody is paid the same, everybody has a part in it, and `MyTeam()` makes it. Five short
+# methods are enough. No idea? Sentries at gates (the solution), a relay race, two keys for one lock, somebody who
+# sees and somebody who acts.
 
 
 # %% tags=["exercise"]
@@ -600,6 +600,9 @@ if mine is not ...:
 # **The next question** is yours.
 #
 # ## Sources
+#
+# **Read on:** Agarwal et al., and then a paper that you like. How many seeds does it report, and would its claim
+# stand in your table?
 #
 # - Terry et al., *PettingZoo: Gym for multi-agent reinforcement learning*, 2020
 #   ([arXiv 2009.14471](https://arxiv.org/abs/2009.14471)): the interface.

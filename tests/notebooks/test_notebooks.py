@@ -91,8 +91,10 @@ def test_form(path):
         "believe",
         "what to remember",
         "sources",
+        "read on:",
     ):
         assert path.stem.startswith("00") or part in text, f"no '{part}'"
+    assert path.stem.startswith("00") or "(open)" in text or "open question" in text, "no open task"
 
 
 @pytest.mark.parametrize("path", SOLUTION, ids=lambda p: p.stem)
