@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from qmix_edu import make_env
 from qmix_edu.agents import GRUAgent, MLPAgent
@@ -48,43 +50,39 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return min(means)
 
 
-def products_of(work: Callable[[], object]) -> list[Product]:
-    """Return one pair of matrices for every matrix product that the layers called by ``work`` have to do."""
-    products = list[Product]()
+class Products(TorchFunctionMode):
+    """Note one pair of matrices for every matrix product that the linear layers and GRUs called inside have to do."""
 
-    def add(rows: int, inputs: int, outputs: int, learns: bool, passes_on: bool, times: int = 1) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs = list[Product]()
+
+    def add(self, rows: int, weight: Tensor, passes_on: bool, times: int = 1) -> None:
+        """Note the products of a layer: forward and, where it learns, for its weights and for what is below it."""
+        outputs, inputs = weight.shape
         x, w, dy = torch.randn(rows, inputs), torch.randn(inputs, outputs), torch.randn(rows, outputs)
-        for _ in range(times):
-            products.append((x, w))
-            if learns:
-                products.append((x.T, dy))
-            if passes_on:
-                products.append((dy, w.T))
+        learns = torch.is_grad_enabled() and weight.requires_grad
+        pairs = [(x, w), *([(x.T, dy)] if learns else []), *([(dy, w.T)] if learns and passes_on else [])]
+        self.pairs += times * pairs
 
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
-        learns = torch.is_grad_enabled()
-        if isinstance(module, nn.Linear):
-            rows = inputs[0].numel() // module.in_features
-            add(rows, module.in_features, module.out_features, learns, learns and inputs[0].requires_grad)
-        elif isinstance(module, nn.GRU):
-            steps, batch, size = inputs[0].shape
-            add(batch * steps, size, 3 * module.hidden_size, learns, learns)
-            add(batch, module.hidden_size, 3 * module.hidden_size, learns, learns, times=steps)
-
-    handle = register_module_forward_hook(hook)
-    try:
-        work()
-    finally:
-        handle.remove()
-    return products
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Look at the call, and let it happen."""
+        if func is F.linear:
+            self.add(args[0].numel() // args[0].shape[-1], args[1], args[0].requires_grad)
+        elif func is torch.gru:
+            (steps, batch, _), (w_input, w_hidden, *_) = args[0].shape, args[2]
+            self.add(batch * steps, w_input, passes_on=True)
+            self.add(batch, w_hidden, passes_on=True, times=steps)
+        return func(*args, **(kwargs or {}))
 
 
 def bound_seconds(work: Callable[[], object]) -> float:
     """Return the CPU seconds of the matrix products of one call of ``work``, and of nothing else."""
-    products = products_of(work)
+    with Products() as products:
+        work()
 
     def multiply() -> None:
-        for a, b in products:
+        for a, b in products.pairs:
             torch.mm(a, b)
 
     return cpu_seconds(multiply)
