@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -124,8 +125,28 @@ def play_row(name: str, env: Environment, learner: Learner) -> str:
     return f"| {name} | {steps / seconds:.0f} | {1000 * seconds:.0f} | {1000 * bound:.1f} | {bound / seconds:.0%} |"
 
 
+def threads_row(name: str, work: Callable[[], object]) -> str:
+    """Measure two torch threads against one, in turn: the median ratios of wall time and of CPU time."""
+    work()
+    ratios = list[tuple[float, float]]()
+    for _ in range(15):
+        spent = list[tuple[float, float]]()
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            began, cpu_began, calls = time.perf_counter(), time.process_time(), 0
+            while time.perf_counter() - began < SECONDS / 3:
+                work()
+                calls += 1
+            spent.append(((time.perf_counter() - began) / calls, (time.process_time() - cpu_began) / calls))
+        (wall, cpu), (wall_of_two, cpu_of_two) = spent
+        ratios.append((wall_of_two / wall, cpu_of_two / cpu))
+    torch.set_num_threads(1)
+    walls, cpus = zip(*ratios, strict=True)
+    return f"| {name} | {median(walls):.2f} | {min(walls):.2f} to {max(walls):.2f} | {median(cpus):.2f} |"
+
+
 def main(maps: tuple[str, ...]) -> None:
-    """Print four tables in Markdown."""
+    """Print the tables in Markdown."""
     torch.set_num_threads(1)
     envs = {name: make_env(f"smax/{name}", EPISODES, seed=0) for name in maps}
     batches = {}
@@ -155,6 +176,15 @@ def main(maps: tuple[str, ...]) -> None:
     print("| map | environment steps a CPU-s | ms a round | ms of products (bound) | share |\n|---|---|---|---|---|")
     for name, env in envs.items():
         print(play_row(name, env, ALGORITHMS["qmix"](env.spec)), flush=True)
+    print("\nQMIX with two torch threads, as a ratio to one:\n")
+    print("| map and phase | wall time | least to most | CPU time |\n|---|---|---|---|")
+    for name in ends:
+        acting = partial(play, envs[name], ALGORITHMS["qmix"](envs[name].spec), 0.05, torch.Generator())
+        print(threads_row(f"{name}, play", acting), flush=True)
+        for agent in (MLPAgent, GRUAgent):
+            learner = ALGORITHMS["qmix"](envs[name].spec, agent=agent)
+            work = partial(learner.update, remembered(learner, batches[name]))
+            print(threads_row(f"{name}, gradient step, {agent.__name__}", work), flush=True)
 
 
 if __name__ == "__main__":
