@@ -14,10 +14,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from statistics import median
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from qmix_edu import make_env
 from qmix_edu.agents import GRUAgent, MLPAgent
@@ -48,43 +51,39 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return min(means)
 
 
-def products_of(work: Callable[[], object]) -> list[Product]:
-    """Return one pair of matrices for every matrix product that the layers called by ``work`` have to do."""
-    products = list[Product]()
+class Products(TorchFunctionMode):
+    """Note one pair of matrices for every matrix product that the linear layers and GRUs called inside have to do."""
 
-    def add(rows: int, inputs: int, outputs: int, learns: bool, passes_on: bool, times: int = 1) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs = list[Product]()
+
+    def add(self, rows: int, weight: Tensor, passes_on: bool, times: int = 1) -> None:
+        """Note the products of a layer: forward and, where it learns, for its weights and for what is below it."""
+        outputs, inputs = weight.shape
         x, w, dy = torch.randn(rows, inputs), torch.randn(inputs, outputs), torch.randn(rows, outputs)
-        for _ in range(times):
-            products.append((x, w))
-            if learns:
-                products.append((x.T, dy))
-            if passes_on:
-                products.append((dy, w.T))
+        learns = torch.is_grad_enabled() and weight.requires_grad
+        pairs = [(x, w), *([(x.T, dy)] if learns else []), *([(dy, w.T)] if learns and passes_on else [])]
+        self.pairs += times * pairs
 
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
-        learns = torch.is_grad_enabled()
-        if isinstance(module, nn.Linear):
-            rows = inputs[0].numel() // module.in_features
-            add(rows, module.in_features, module.out_features, learns, learns and inputs[0].requires_grad)
-        elif isinstance(module, nn.GRU):
-            steps, batch, size = inputs[0].shape
-            add(batch * steps, size, 3 * module.hidden_size, learns, learns)
-            add(batch, module.hidden_size, 3 * module.hidden_size, learns, learns, times=steps)
-
-    handle = register_module_forward_hook(hook)
-    try:
-        work()
-    finally:
-        handle.remove()
-    return products
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Look at the call, and let it happen."""
+        if func is F.linear:
+            self.add(args[0].numel() // args[0].shape[-1], args[1], args[0].requires_grad)
+        elif func is torch.gru:
+            (steps, batch, _), (w_input, w_hidden, *_) = args[0].shape, args[2]
+            self.add(batch * steps, w_input, passes_on=True)
+            self.add(batch, w_hidden, passes_on=True, times=steps)
+        return func(*args, **(kwargs or {}))
 
 
 def bound_seconds(work: Callable[[], object]) -> float:
     """Return the CPU seconds of the matrix products of one call of ``work``, and of nothing else."""
-    products = products_of(work)
+    with Products() as products:
+        work()
 
     def multiply() -> None:
-        for a, b in products:
+        for a, b in products.pairs:
             torch.mm(a, b)
 
     return cpu_seconds(multiply)
@@ -126,8 +125,28 @@ def play_row(name: str, env: Environment, learner: Learner) -> str:
     return f"| {name} | {steps / seconds:.0f} | {1000 * seconds:.0f} | {1000 * bound:.1f} | {bound / seconds:.0%} |"
 
 
+def threads_row(name: str, work: Callable[[], object]) -> str:
+    """Measure two torch threads against one, in turn: the median ratios of wall time and of CPU time."""
+    work()
+    ratios = list[tuple[float, float]]()
+    for _ in range(15):
+        spent = list[tuple[float, float]]()
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            began, cpu_began, calls = time.perf_counter(), time.process_time(), 0
+            while time.perf_counter() - began < SECONDS / 3:
+                work()
+                calls += 1
+            spent.append(((time.perf_counter() - began) / calls, (time.process_time() - cpu_began) / calls))
+        (wall, cpu), (wall_of_two, cpu_of_two) = spent
+        ratios.append((wall_of_two / wall, cpu_of_two / cpu))
+    torch.set_num_threads(1)
+    walls, cpus = zip(*ratios, strict=True)
+    return f"| {name} | {median(walls):.2f} | {min(walls):.2f} to {max(walls):.2f} | {median(cpus):.2f} |"
+
+
 def main(maps: tuple[str, ...]) -> None:
-    """Print four tables in Markdown."""
+    """Print the tables in Markdown."""
     torch.set_num_threads(1)
     envs = {name: make_env(f"smax/{name}", EPISODES, seed=0) for name in maps}
     batches = {}
@@ -157,6 +176,15 @@ def main(maps: tuple[str, ...]) -> None:
     print("| map | environment steps a CPU-s | ms a round | ms of products (bound) | share |\n|---|---|---|---|---|")
     for name, env in envs.items():
         print(play_row(name, env, ALGORITHMS["qmix"](env.spec)), flush=True)
+    print("\nQMIX with two torch threads, as a ratio to one:\n")
+    print("| map and phase | wall time | least to most | CPU time |\n|---|---|---|---|")
+    for name in ends:
+        acting = partial(play, envs[name], ALGORITHMS["qmix"](envs[name].spec), 0.05, torch.Generator())
+        print(threads_row(f"{name}, play", acting), flush=True)
+        for agent in (MLPAgent, GRUAgent):
+            learner = ALGORITHMS["qmix"](envs[name].spec, agent=agent)
+            work = partial(learner.update, remembered(learner, batches[name]))
+            print(threads_row(f"{name}, gradient step, {agent.__name__}", work), flush=True)
 
 
 if __name__ == "__main__":

@@ -49,17 +49,18 @@ class CounterfactualCritic(nn.Module):
     """``Q(s, (u_-a, .))`` for each agent a: one output for each own action, given what the others do.
 
     It reads the state, the agent's observation and identity, everybody's last action, and the *others'* actions of now;
-    the agent's own action of now is no input.
+    the agent's own action of now is no input. The first layer is linear in these five, so its output is the sum of
+    their parts: what is the same for all agents is multiplied once for all, and never are the five copied together.
 
     Source: Foerster et al. (AAAI 2018).
     """
 
     def __init__(self, spec: EnvSpec, hidden_size: int = 64):
         super().__init__()
-        self.n_agents, self.n_actions = spec.n_agents, spec.n_actions
-        inputs = spec.state_size + spec.obs_size + spec.n_agents * (1 + 2 * spec.n_actions)
+        n, self.n_actions = spec.n_agents, spec.n_actions
+        self.sizes = [spec.state_size, spec.obs_size, n, n * spec.n_actions, n * spec.n_actions]
+        self.first = nn.Linear(sum(self.sizes), hidden_size)
         self.body = nn.Sequential(
-            nn.Linear(inputs, hidden_size),
             nn.ReLU(),
             nn.Linear(hidden_size, hidden_size),
             nn.ReLU(),
@@ -74,18 +75,13 @@ class CounterfactualCritic(nn.Module):
         actions: Int[Tensor, "b t n"],
     ) -> Float[Tensor, "b t n a"]:
         """Return the value of each own action."""
-        b, t, n = actions.shape
-        last = F.one_hot(last_actions, self.n_actions + 1)[..., :-1].float().flatten(2)  # no action yet: zeros
-        joint = F.one_hot(actions, self.n_actions).float().unsqueeze(2)  # [b, t, 1, n, a]
-        others = (joint * (1 - torch.eye(n))[:, :, None]).flatten(3)  # [b, t, n, n a]
-        inputs = [
-            state.unsqueeze(2).expand(-1, -1, n, -1),
-            obs,
-            torch.eye(n).expand(b, t, n, n),
-            last.unsqueeze(2).expand(-1, -1, n, -1),
-            others,
-        ]
-        return self.body(torch.cat(inputs, dim=-1))
+        n, a = actions.shape[-1], self.n_actions
+        w_state, w_obs, w_agent, w_last, w_now = self.first.weight.split(self.sizes, dim=1)
+        last = F.one_hot(last_actions, a + 1)[..., :-1].float().flatten(2)  # no action yet: zeros
+        shared = F.linear(state, w_state, self.first.bias) + F.linear(last, w_last)  # [b, t, h]
+        rows = F.embedding(actions + a * torch.arange(n), w_now.T.contiguous())  # [b, t, n, h], of everybody's action
+        others = (1 - torch.eye(n)) @ rows
+        return self.body(shared.unsqueeze(2) + F.linear(obs, w_obs) + w_agent.T + others)
 
 
 class StateValue(nn.Module):
@@ -186,18 +182,22 @@ class COMA(ActorCritic):
         self, batch: EpisodeBatch, logits: Float[Tensor, "b t1 n a"], pi: Float[Tensor, "b t n a"]
     ) -> tuple[Float[Tensor, "b t n"], Float[Tensor, "b t n"], Float[Tensor, "b t n"]]:
         """Return the values of the joint actions, their targets and the counterfactual advantages."""
-        q = self.online["critic"](batch.state[:, :-1], batch.obs[:, :-1], batch.last_actions[:, :-1], batch.actions)
+        joint = self.joint_actions(batch, logits)
+        q = self.online["critic"](batch.state, batch.obs, batch.last_actions, joint)[:, :-1]
         advantages = chosen_utilities(counterfactual_advantage(q.detach(), pi), batch.actions)
-        return chosen_utilities(q, batch.actions), self.critic_targets(batch, logits), advantages
+        return chosen_utilities(q, batch.actions), self.critic_targets(batch, joint), advantages
+
+    def joint_actions(self, batch: EpisodeBatch, logits: Float[Tensor, "b t1 n a"]) -> Int[Tensor, "b t1 n"]:
+        """Return the actions that were taken and, after the last of an episode, the most probable ones."""
+        acted = torch.cat([batch.mask, torch.zeros_like(batch.mask[:, :1])], dim=1).bool()
+        taken = torch.cat([batch.actions, batch.actions[:, -1:]], dim=1)
+        return torch.where(acted, taken, greedy_actions(logits, batch.avail_actions))
 
     @torch.no_grad()
-    def critic_targets(self, batch: EpisodeBatch, logits: Float[Tensor, "b t1 n a"]) -> Float[Tensor, "b t n"]:
+    def critic_targets(self, batch: EpisodeBatch, joint: Int[Tensor, "b t1 n"]) -> Float[Tensor, "b t n"]:
         """Return the TD(lambda) targets of the critic."""
-        taken = torch.cat([batch.actions[:, 1:], batch.actions[:, -1:]], dim=1)
-        goes_on = torch.cat([batch.mask[:, 1:], torch.zeros_like(batch.mask[:, :1])], dim=1).bool()
-        following = torch.where(goes_on, taken, greedy_actions(logits[:, 1:], batch.avail_actions[:, 1:]))
-        q = self.target["critic"](batch.state[:, 1:], batch.obs[:, 1:], batch.last_actions[:, 1:], following)
-        return self.td_targets(batch, chosen_utilities(q, following))
+        q = self.target["critic"](batch.state, batch.obs, batch.last_actions, joint)
+        return self.td_targets(batch, chosen_utilities(q, joint)[:, 1:])
 
 
 class IAC(ActorCritic):

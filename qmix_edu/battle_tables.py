@@ -19,6 +19,7 @@ from matrix_games.cones import isotonic, supermodular
 from matrix_games.deciding import mean_utilities, means, sum_of
 from qmix_edu.envs.smax import SmaxEnv
 from qmix_edu.learner import Learner
+from qmix_edu.rollout import refuse_not_finite
 from qmix_edu.types import Environment, Observation
 
 RUNGS = ("additive", "supermodular", "monotone")
@@ -96,6 +97,7 @@ def battle_tables(
     Raises:
         ValueError: ``env`` is not SMAX, it has fewer battles than asked for, or ``copies`` is too small for two games
             of each joint action.
+        EnvironmentFailedError: a battle showed or paid a number that is not finite.
 
     """
     if not isinstance(env, SmaxEnv):
@@ -114,6 +116,7 @@ def _moments(env: SmaxEnv, learner: Learner, battles: int, copies: int, epsilon:
     seen, hidden = env.reset(), None
     last_actions = torch.full((env.spec.n_envs, env.spec.n_agents), env.spec.n_actions)
     ended = torch.zeros(env.spec.n_envs, 1, dtype=torch.bool)
+    refuse_not_finite(env.spec.name, 0, seen, torch.zeros(env.spec.n_envs, 1), ended)
     kept: dict[int, _Moment] = {}
     possible = np.zeros(battles, dtype=int)
     step = 0
@@ -131,8 +134,9 @@ def _moments(env: SmaxEnv, learner: Learner, battles: int, copies: int, epsilon:
         utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
         last_actions = learner.choose(utilities, seen.avail_actions, epsilon, generator)
         transition = env.step(last_actions)
-        seen, ended = transition.observation, ended | transition.terminated | transition.truncated
         step += 1
+        seen, ended = transition.observation, ended | transition.terminated | transition.truncated
+        refuse_not_finite(env.spec.name, step, seen, transition.reward, transition.aborted)
     return [kept[e] for e in sorted(kept)]
 
 
@@ -148,7 +152,7 @@ def _tabulate(moment: _Moment, learner: Learner) -> BattleTable:
     k = copies // len(pairs)
     joint = greedy.clone()  # the copies that are left over act greedily and are not looked at
     joint[: k * len(pairs), moment.agents] = pairs.repeat(k, 1)
-    returns = _play_out(moment.env, learner, joint, hidden)[: k * len(pairs)]
+    returns = _play_out(moment, learner, joint, hidden)[: k * len(pairs)]
     j = len(pairs)
     values = learner.value(utilities[:j], joint[:j], moment.seen.avail_actions[:j], moment.seen.state[:j])
     return BattleTable(
@@ -164,18 +168,21 @@ def _tabulate(moment: _Moment, learner: Learner) -> BattleTable:
 
 
 def _play_out(
-    env: SmaxEnv, learner: Learner, actions: Int[Tensor, "e n"], hidden: Float[Tensor, "e n h"] | None
+    moment: _Moment, learner: Learner, actions: Int[Tensor, "e n"], hidden: Float[Tensor, "e n h"] | None
 ) -> Float[Tensor, " e"]:
     """Take these actions, then play greedily to the end; return ``sum_t gamma^t r_t`` of every copy."""
+    env, step = moment.env, moment.step
     returns = torch.zeros(env.spec.n_envs)
     playing: Bool[Tensor, "e 1"] = torch.ones(env.spec.n_envs, 1, dtype=torch.bool)
     discount = 1.0
     while playing.any():
         transition = env.step(actions)
+        step += 1
+        seen = transition.observation
+        refuse_not_finite(env.spec.name, step, seen, transition.reward, transition.aborted)
         returns += discount * transition.reward.squeeze(1)
         discount *= learner.settings.gamma
         playing = playing & ~(transition.terminated | transition.truncated)
-        seen = transition.observation
         utilities, hidden = learner.utilities(seen.obs, actions, hidden)
         actions = learner.greedy(utilities, seen.avail_actions)
     return returns

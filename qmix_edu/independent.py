@@ -157,8 +157,8 @@ class LenientLearner(Learner):
 
     Source: Palmer, Tuyls, Bloembergen and Savani, Lenient Multi-Agent Deep Reinforcement Learning (AAMAS 2018).
     Differs from: the authors' code, which multiplies a negative error by 1 - l before its loss; here 1 - l weighs the
-    squared error. Explores epsilon-greedily, where the paper also lets the temperatures
-    decide. The key is the observation, where the paper hashes what an autoencoder makes of an image.
+    squared error. Exploration is epsilon-greedy, where the paper also lets the temperatures decide. The key is the
+    observation, where the paper hashes what an autoencoder makes of an image.
     """
 
     def __init__(

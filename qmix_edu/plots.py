@@ -451,7 +451,7 @@ def plot_win_rates(
         ax.annotate(f"{r:.2f}", (r, i), xytext=(0, 8), textcoords="offset points", ha="center")
     ax.set_yticks(place, names)
     ax.set(xlim=(-0.02, 1.02), ylim=(len(names) - 0.5, -0.5), xlabel="win rate (share of episodes)")
-    ax.set_ylabel("team")
+    ax.set_ylabel("who plays")
     ax.grid(alpha=0.3, axis="x")
     return ax
 

@@ -49,7 +49,7 @@ def play(
     last_actions = torch.full((spec.n_envs, spec.n_agents), spec.n_actions)
     alive = torch.ones(spec.n_envs, 1, dtype=torch.bool)
     won, aborted = torch.zeros_like(alive), torch.zeros_like(alive)
-    _refuse_not_finite(spec.name, 0, seen, torch.zeros(spec.n_envs, 1), aborted)
+    refuse_not_finite(spec.name, 0, seen, torch.zeros(spec.n_envs, 1), aborted)
     hidden: Tensor | None = None
     while alive.any():
         utilities, hidden = learner.utilities(seen.obs, last_actions, hidden)
@@ -67,7 +67,7 @@ def play(
         won, aborted = won | transition.won, aborted | transition.aborted
         alive = alive & ~(transition.terminated | transition.truncated | transition.aborted)
         seen, last_actions = transition.observation, actions
-        _refuse_not_finite(spec.name, len(transitions), seen, transition.reward, aborted)
+        refuse_not_finite(spec.name, len(transitions), seen, transition.reward, aborted)
         if aborted.any():  # the learner still acts in a copy that was lost, and must not trip over what that shows
             seen = replace(seen, obs=seen.obs.masked_fill(aborted.unsqueeze(-1), 0.0))
         observations.append(seen)
@@ -111,7 +111,7 @@ def _patience(what: str) -> Generator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-def _refuse_not_finite(name: str, step: int, seen: Observation, reward: Tensor, aborted: Tensor) -> None:
+def refuse_not_finite(name: str, step: int, seen: Observation, reward: Tensor, aborted: Tensor) -> None:
     """Name a number that is NaN or infinite: nobody may act on it, and nothing may be learnt from it."""
     parts = (("reward", reward), ("observation of agent {}", seen.obs), ("state", seen.state))
     if math.isfinite(sum(values.sum().item() for _, values in parts)):  # as no sum is with such a term; cheap

@@ -32,7 +32,8 @@ def td_lambda_targets(
 
     ``next_values`` is ``V_{t+1}``, the bootstrap value of the observation after step t. At the last real step of an
     episode ``y_{t+1}`` does not exist and ``V_{t+1}`` takes its place; where the task terminated nothing follows,
-    where a time limit cut the episode ``V_{t+1}`` counts. ``lambda = 0`` is one-step Q-learning.
+    where a time limit cut the episode ``V_{t+1}`` counts. ``lambda = 0`` is one-step Q-learning. What stands in the
+    padding or follows a termination is not looked at, be it NaN.
 
     Source: Peng and Williams (1996), Q(lambda), in its backward recursion. ``V`` is a greedy value and ``y`` is not cut
     where an agent explored, so for ``lambda > 0`` what is learnt depends on how much the data explore.
@@ -41,7 +42,8 @@ def td_lambda_targets(
     continues = torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
     weight = td_lambda * continues  # 0 at the last real step
     discount = gamma * (1 - terminated)
-    targets = reward + discount * (1 - weight) * next_values  # what does not depend on y_{t+1}
+    next_values = next_values.where(mask > terminated, 0.0)  # 0 times NaN would be NaN
+    targets = reward.where(mask > 0, 0.0) + discount * (1 - weight) * next_values  # what does not depend on y_{t+1}
     y, share = targets.unbind(1), (discount * weight).unbind(1)  # the steps of both, not copied
     for t in reversed(range(len(y) - 1)):
         y[t].addcmul_(share[t], y[t + 1])  # y_t += gamma (1 - terminated_t) lambda y_{t+1}

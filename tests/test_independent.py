@@ -338,12 +338,30 @@ def test_the_critic_does_not_see_the_agents_own_action():
     assert (before != after)[:, :, [0, 2]].any(-1).all()
 
 
+def test_the_critic_is_one_network_of_all_that_it_reads():
+    """Its first layer adds up parts; one row of all inputs, with zeros for the agent's own action, gives the same."""
+    torch.manual_seed(0)
+    critic, last_actions = CounterfactualCritic(SPEC), BATCH.last_actions[:, :-1]
+    q = critic(BATCH.state[:, :-1], BATCH.obs[:, :-1], last_actions, BATCH.actions)
+    assert (last_actions == SPEC.n_actions).any()
+    for b, t, agent in [(b, t, agent) for b in range(6) for t in range(8) for agent in range(3)]:
+        last, now = torch.zeros(2, 3, SPEC.n_actions)
+        for n in range(3):
+            if last_actions[b, t, n] < SPEC.n_actions:
+                last[n, last_actions[b, t, n]] = 1
+            if n != agent:
+                now[n, BATCH.actions[b, t, n]] = 1
+        who = torch.eye(3)[agent]
+        row = torch.cat([BATCH.state[b, t], BATCH.obs[b, t, agent], who, last.flatten(), now.flatten()])
+        torch.testing.assert_close(q[b, t, agent], critic.body(critic.first(row)))
+
+
 def test_coma_bootstraps_along_the_actions_taken_and_at_a_time_limit_from_the_likeliest_ones():
     """Against a recursion written out by hand, for the one truncated and the one terminated episode."""
     learner = made("coma", settings=replace(SETTINGS, gamma=0.9, td_lambda=0.8))
     batch = random_episodes([3, 2])  # the first terminates, the second is cut
     logits, _ = learner.online["agent"](batch.obs, batch.last_actions)
-    targets = learner.critic_targets(batch, logits.detach())
+    targets = learner.critic_targets(batch, learner.joint_actions(batch, logits))
     critic = learner.target["critic"]
     for b, length in enumerate([3, 2]):
         likeliest = logits[b].masked_fill(~batch.avail_actions[b], -torch.inf).argmax(-1)

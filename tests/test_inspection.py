@@ -14,9 +14,10 @@ from qmix_edu.agents import GRUAgent
 from qmix_edu.audit import Steps, audit_gradients, audit_igm, real_steps, utility_gradients
 from qmix_edu.battle_tables import rungs
 from qmix_edu.cli import main
+from qmix_edu.envs.smax import SmaxEnv
 from qmix_edu.mixers import Mixed
 from qmix_edu.td import chosen_utilities
-from qmix_edu.types import EnvSpec
+from qmix_edu.types import EnvironmentFailedError, EnvSpec
 
 SPEC = EnvSpec("made-up", n_envs=4, n_agents=3, n_actions=4, obs_size=5, state_size=6, episode_limit=9)
 
@@ -243,6 +244,26 @@ def test_agents_with_a_memory_keep_it_in_the_clones(battle, monkeypatch):
     assert table.step > 0
     torch.testing.assert_close(seen[0][0], in_battle[table.step][0])
     torch.testing.assert_close(seen[0][-1], in_battle[table.step][0])
+
+
+@pytest.mark.parametrize("copies", [32, 2048], ids=["in the battle", "in its clones"])
+@pytest.mark.parametrize("what", ["reward", "state"])
+def test_no_table_is_made_of_numbers_that_are_not_finite(battle, monkeypatch, copies, what):
+    env, learner, _ = battle
+    step = SmaxEnv.step
+
+    def spoilt(self, actions):
+        transition = step(self, actions)
+        if self.spec.n_envs != copies:
+            return transition
+        if what == "reward":
+            return dataclasses.replace(transition, reward=transition.reward * torch.nan)
+        seen = transition.observation
+        return dataclasses.replace(transition, observation=dataclasses.replace(seen, state=seen.state * torch.nan))
+
+    monkeypatch.setattr(SmaxEnv, "step", spoilt)
+    with pytest.raises(EnvironmentFailedError, match=f"smax/3m returned nan as the {what} after step"):
+        battle_tables.battle_tables(env, learner, 1, copies=2048)
 
 
 def test_the_report_on_battles(battle):

@@ -53,7 +53,7 @@ def test_padding_is_never_looked_at(td_lambda, terminated):
     alone = td_lambda_targets(
         column(REWARD[:2]), column([0.0, terminated]), column([1.0, 1.0]), column(NEXT_VALUES[:2]), GAMMA, td_lambda
     )
-    for padding in (0.0, 1e30, -7.0):
+    for padding in (0.0, 1e30, -7.0, float("inf"), float("nan")):
         padded = targets(
             td_lambda,
             terminated=(0.0, terminated, 0.0),
@@ -62,6 +62,33 @@ def test_padding_is_never_looked_at(td_lambda, terminated):
             next_values=[10.0, 20.0, padding],
         )
         assert padded[:2] == alone.flatten().tolist()
+
+
+@pytest.mark.parametrize("beyond", [1e30, float("inf"), float("nan")])
+def test_nothing_follows_a_termination(beyond):
+    for td_lambda in (0.0, 0.6, 1.0):
+        assert targets(td_lambda, terminated=(0.0, 0.0, 1.0), next_values=[10.0, 20.0, beyond]) == targets(
+            td_lambda, terminated=(0.0, 0.0, 1.0)
+        )
+
+
+@pytest.mark.parametrize("td_lambda", [0.0, 0.6, 1.0])
+def test_targets_are_those_of_the_recursion_written_out(td_lambda):
+    """Episodes of all lengths, half of them terminated and half cut, in float64 and step by step."""
+    g, b, t, m = generator(), 60, 30, 2
+    lengths = [1 + i // 2 for i in range(b)]
+    mask, terminated = torch.zeros(b, t, m), torch.zeros(b, t, m)
+    reward, next_values = torch.randn(b, t, m, generator=g), 10 * torch.randn(b, t, m, generator=g)
+    for i, length in enumerate(lengths):
+        mask[i, :length], terminated[i, length - 1] = 1, i % 2
+    found = td_lambda_targets(reward, terminated, mask, next_values, GAMMA, td_lambda)
+    for i, length in enumerate(lengths):
+        y = next_values[i, length - 1].double()
+        for step in reversed(range(length)):
+            value = next_values[i, step].double()
+            future = (1 - td_lambda) * value + td_lambda * y if step < length - 1 else value
+            y = reward[i, step].double() + GAMMA * (1 - terminated[i, step].double()) * future
+            torch.testing.assert_close(found[i, step].double(), y, rtol=1e-5, atol=1e-5)
 
 
 def test_the_value_axis_is_kept_apart():

@@ -13,6 +13,7 @@ import functools
 import math
 import os
 import sys
+import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -34,6 +35,9 @@ with mock.patch("builtins.print"), redirect_stdout(sys.stdout), redirect_stderr(
 
 from qmix_edu.envs.small import refuse_unavailable
 from qmix_edu.types import EnvSpec, Observation, Transition
+
+with warnings.catch_warnings(action="ignore"):  # torch warns once of memory not to be written to, such as JAX's
+    torch.from_numpy(np.frombuffer(bytes(1), dtype=np.uint8))
 
 MAX_COOLDOWN = 2.0  # seconds; the slowest weapon takes 1.87 and a little
 MAX_UNIT_TYPE = 5
@@ -181,7 +185,7 @@ class SmaxEnv:
         """Let half a second of battle pass."""
         if self._battles is None or self._seen is None:
             raise RuntimeError("reset() comes before the first step().")
-        ended = torch.from_numpy(np.array(self._battles.ended))
+        ended = _to_torch(self._battles.ended)
         refuse_unavailable(actions, self._seen.avail_actions | ended[:, None, None])  # ignored after the end
         battles, outcome = self._step(self._battles, actions.numpy())
         self._battles, self._key = battles, battles.key
@@ -249,7 +253,8 @@ class SmaxEnv:
 
 
 def _to_torch(array: Any) -> Tensor:
-    return torch.from_numpy(np.array(array))
+    """Return a tensor on JAX's own memory, which lives as long as the tensor and which no later step reuses."""
+    return torch.from_numpy(np.asarray(array))
 
 
 @functools.lru_cache(maxsize=8)

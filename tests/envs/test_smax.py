@@ -1,5 +1,6 @@
 """SMAX behind the library's contract: sizes, bounds, ends, randomness."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from qmix_edu import algorithms, make_env, train
 from qmix_edu.envs.conformance import check_conformance
-from qmix_edu.envs.smax import SmaxOptions
+from qmix_edu.envs.smax import SmaxOptions, _to_torch
 from qmix_edu.rollout import play
 from qmix_edu.runs import Run, RunSettings
 from qmix_edu.settings import TrainSettings, learner_settings
@@ -156,6 +157,37 @@ def test_an_unavailable_action_is_refused(env):
 def test_no_step_before_reset(env):
     with pytest.raises(RuntimeError, match="reset\\(\\) comes before the first step"):
         env.step(torch.full((N_ENVS, 3), STOP))
+
+
+def twelve_steps(env, after=lambda *numbers: None):
+    """Return what twelve steps showed, and the same as it was right after each step."""
+    seen, kept, then = env.reset(), [], []
+    for _ in range(12):
+        transition = env.step(shooting(seen.avail_actions))
+        seen = transition.observation
+        kept += (now := [seen.obs, seen.state, seen.avail_actions, transition.reward])
+        then += [x.tolist() for x in now]
+        after(seen.obs, seen.state, transition.reward)
+    return kept, then
+
+
+def test_what_was_seen_shares_the_memory_of_jax_and_stays():
+    """Neither a later step, nor the end of the environment, nor new battles on its memory change it."""
+    env = make_env("smax/3m", N_ENVS, seed=0)
+    kept, then = twelve_steps(env)
+    health = env.battles.unit_health
+    assert _to_torch(health).data_ptr() == health.unsafe_buffer_pointer()
+    del env, health
+    gc.collect()
+    fingerprint(make_env("smax/3m", N_ENVS, seed=1))
+    assert [x.tolist() for x in kept] == then
+
+
+def test_who_writes_on_what_was_seen_does_not_change_the_battle():
+    _, then = twelve_steps(make_env("smax/3m", N_ENVS, seed=0))
+    kept, same = twelve_steps(make_env("smax/3m", N_ENVS, seed=0), lambda *numbers: [x.zero_() for x in numbers])
+    assert same == then
+    assert not kept[0].any()
 
 
 def fingerprint(env):
