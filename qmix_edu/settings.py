@@ -83,6 +83,12 @@ _GRIDWORLD = _Preset(
     TrainSettings(n_envs=16, updates_per_round=16, epsilon_steps=20_000, eval_interval=10_000, eval_episodes=64),
     steps=30_000,
 )
+# Environments written in Python are slow to play, so more is learnt from each episode.
+_OTHERS = _Preset(
+    LearnerSettings(gamma=0.9, learning_rate=1e-3),
+    TrainSettings(updates_per_round=32, epsilon_steps=15_000, eval_interval=10_000, eval_episodes=32),
+    steps=30_000,
+)
 _PRESETS = {
     "matrix": _SMALL_GAME,
     "two-step": _TWO_STEP,
@@ -90,6 +96,8 @@ _PRESETS = {
     "smax": _SMAX,
     "smac": _SMAC,
     "smacv2": _SMAC,
+    "pettingzoo": _OTHERS,
+    "gymnasium": _OTHERS,
 }
 
 # What an algorithm cannot do without, whatever the environment. An on-policy learner explores by its policy, and

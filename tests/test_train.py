@@ -56,6 +56,12 @@ def test_who_solves_the_two_step_game(algorithm, values, final_return):
     assert good >= 4
 
 
+def test_the_rewards_of_environments_of_others_are_not_scaled_as_those_of_smax():
+    for name in ("pettingzoo/mpe2.simple_spread_v3", "gymnasium/lbforaging:Foraging-5x5-2p-1f-v3"):
+        assert learner_settings(name).reward_scale == 1.0 < learner_settings("smax/3m").reward_scale
+        assert default_steps(name) < default_steps("smax/3m")
+
+
 def test_the_presets_explore_small_games_uniformly():
     for name in ("two-step", "matrix/qtran"):
         settings = train_settings(name)

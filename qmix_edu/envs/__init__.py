@@ -1,4 +1,4 @@
-"""Environments by name: matrix games, the two-step game, a gridworld, SMAX, StarCraft II, PettingZoo."""
+"""Environments by name: matrix games, the two-step game, a gridworld, SMAX, StarCraft II, PettingZoo, Gymnasium."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
     ``env`` is a :class:`~matrix_games.MatrixGame`, or one of the names that :func:`env_names` lists:
     ``matrix/<game>``, ``two-step``, ``gridworld/<variant>``, ``smax/<map>``, ``smac/<map>``, ``smacv2/<scenario>``; or
     ``pettingzoo/<module>`` for a :func:`~qmix_edu.envs.pettingzoo.make_pettingzoo` of an installed module, e.g.
-    ``pettingzoo/mpe2.simple_spread_v3``. Options of SMAX follow a colon, as in ``smax/3m:attack_mode=random``
-    (:class:`~qmix_edu.envs.smax.SmaxOptions`).
+    ``pettingzoo/mpe2.simple_spread_v3``; or ``gymnasium/<module>:<id>`` for a
+    :func:`~qmix_edu.envs.pettingzoo.make_gymnasium`, e.g. ``gymnasium/lbforaging:Foraging-5x5-2p-1f-coop-v3``. Options
+    of SMAX follow a colon, as in ``smax/3m:attack_mode=random`` (:class:`~qmix_edu.envs.smax.SmaxOptions`).
 
     Raises:
         UnknownNameError: no environment has this name.
         ValueError: ``env`` is neither a name nor a game, ``n_envs`` is below 1, or an option of SMAX is unknown.
         StarCraftUnavailable: ``smac/<map>`` or ``smacv2/<scenario>``, and StarCraft II or its package is not there.
-        EnvironmentFailedError: ``pettingzoo/<module>``, and there is no such module.
+        EnvironmentFailedError: ``pettingzoo/<module>`` or ``gymnasium/<module>:<id>``, and it is not there.
 
     """
     if n_envs < 1:
@@ -65,11 +66,15 @@ def make_env(env: str | MatrixGame, n_envs: int = 1, seed: int = 0) -> Environme
         from qmix_edu.envs.pettingzoo import make_pettingzoo
 
         return make_pettingzoo(name, n_envs, seed)
+    if kind == "gymnasium" and name:
+        from qmix_edu.envs.pettingzoo import make_gymnasium
+
+        return make_gymnasium(name, n_envs, seed)
     raise UnknownNameError("environment", env, env_names())
 
 
 def env_names() -> list[str]:
-    """Return the names of all environments; of PettingZoo's one stands for those of every installed module."""
+    """Return the names of all environments; of PettingZoo's and Gymnasium's one stands for all that are installed."""
     from qmix_edu.envs.smacv2 import smacv2_maps
     from qmix_edu.envs.smax import smax_maps
     from qmix_edu.envs.starcraft2 import starcraft2_maps
@@ -82,4 +87,5 @@ def env_names() -> list[str]:
         *(f"smac/{name}" for name in starcraft2_maps()),
         *(f"smacv2/{name}" for name in smacv2_maps()),
         "pettingzoo/mpe2.simple_spread_v3",
+        "gymnasium/lbforaging:Foraging-5x5-2p-1f-coop-v3",
     ]

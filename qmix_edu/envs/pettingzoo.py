@@ -1,4 +1,4 @@
-"""Any cooperative PettingZoo ``ParallelEnv`` as an environment of this library.
+"""Any cooperative PettingZoo ``ParallelEnv``, and Gymnasium's for teams, as environments of this library.
 
 Nothing of PettingZoo is imported here: what is asked of an environment is its interface alone.
 """
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -63,6 +64,37 @@ def make_pettingzoo(name: str, n_envs: int = 1, seed: int = 0) -> PettingZooEnv:
             "mpe2.simple_spread_v3."
         ) from error
     return PettingZooEnv(make, f"pettingzoo/{name}", n_envs, seed, team_reward=mean_reward)
+
+
+def make_gymnasium(name: str, n_envs: int = 1, seed: int = 0) -> PettingZooEnv:
+    """Make copies of a registered environment of tuples (:class:`TupleEnv`), paid the mean reward.
+
+    ``name`` is the module that registers it and its id, e.g. ``lbforaging:Foraging-5x5-2p-1f-coop-v3``. Level-based
+    foraging and the robot warehouse call their time limit an end; here it is a truncation.
+
+    Raises:
+        EnvironmentFailedError: there is no such module, or it registers no such id.
+        ValueError: its spaces are of a kind that cannot be used, or nothing says how long an episode may be.
+
+    """
+    try:
+        spec = gymnasium.make(name, disable_env_checker=True).spec
+    except (ImportError, gymnasium.error.Error) as error:
+        raise EnvironmentFailedError(
+            f"gymnasium/{name} cannot be made ({error}); give an installed module and an id that it registers, e.g. "
+            "gymnasium/lbforaging:Foraging-5x5-2p-1f-coop-v3 after `pip install lbforaging`."
+        ) from error
+    assert spec is not None
+    limit = spec.max_episode_steps
+    for argument in ("max_episode_steps", "max_steps"):
+        if spec.kwargs.get(argument):
+            limit = spec.kwargs[argument]
+            spec.kwargs[argument] += 1  # its own limit comes too late to matter
+
+    def make() -> TupleEnv:
+        return TupleEnv(gymnasium.make(spec, disable_env_checker=True))
+
+    return PettingZooEnv(make, f"gymnasium/{name}", n_envs, seed, team_reward=mean_reward, episode_limit=limit)
 
 
 class PettingZooEnv:
@@ -199,9 +231,17 @@ class TupleEnv:
 
     Level-based foraging and the robot warehouse are such; ``TupleEnv(gymnasium.make("Foraging-5x5-2p-1f-v3"))``.
     The first entry of the tuple is ``agent_0``. Terminated and truncated are the whole environment's.
+
+    Raises:
+        ValueError: the action space has no entries.
     """
 
     def __init__(self, env: Any):
+        if not hasattr(env.action_space, "__len__"):
+            raise ValueError(
+                f"The action space is {env.action_space}, one agent's; a team's is a tuple, an entry for each agent, "
+                "so choose an environment that has one."
+            )
         self._env = env
         self.possible_agents = [f"agent_{i}" for i in range(len(env.action_space))]
         self.agents: list[str] = []

@@ -276,15 +276,36 @@ def test_simple_spread():
     assert check_conformance(env) == []
 
 
-@pytest.mark.skipif(not is_installed("lbforaging", "gymnasium"), reason="not installed: pip install lbforaging")
+FORAGING = "gymnasium/lbforaging:Foraging-5x5-2p-1f-coop-v3"
+
+
+@pytest.mark.skipif(not is_installed("lbforaging"), reason="lbforaging is not installed: pip install lbforaging")
 def test_level_based_foraging():
     """It places its players with regard to where they stood before, so a seed alone does not repeat an episode."""
-    import gymnasium
-    import lbforaging  # noqa: F401
-
-    def make():
-        return TupleEnv(gymnasium.make("Foraging-5x5-2p-1f-coop-v3", disable_env_checker=True))
-
-    env = PettingZooEnv(make, "foraging", 2, team_reward=mean_reward, episode_limit=50)
-    assert env.spec.sizes == (2, 6, 9, 18)
+    for _ in range(2):  # what is registered is not changed
+        env = make_env(FORAGING, 2)
+        assert env.spec.sizes == (2, 6, 9, 18)
+        assert env.spec.episode_limit == 50
     assert set(check_conformance(env)) <= {"an episode is not repeated after set_rng_state"}
+
+
+@pytest.mark.skipif(not is_installed("lbforaging"), reason="lbforaging is not installed: pip install lbforaging")
+def test_its_time_limit_truncates_though_it_calls_it_an_end():
+    env = make_env(FORAGING, 2)
+    env.reset()
+    flags = [env.step(torch.zeros(2, 2, dtype=torch.long)) for _ in range(50)]
+    assert [bool(f.truncated.all()) for f in flags] == [False] * 49 + [True]
+    assert not any(f.terminated.any() for f in flags)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("no_such_package:Team-v0", EnvironmentFailedError, "give an installed module and an id that it registers"),
+        ("NoSuchTeam-v0", EnvironmentFailedError, "`NoSuchTeam` doesn't exist"),
+        ("CartPole-v1", ValueError, r"is Discrete\(2\), one agent's; a team's is a tuple"),
+    ],
+)
+def test_what_gymnasium_cannot_make_or_is_no_team(name, error, message):
+    with pytest.raises(error, match=message):
+        make_env(f"gymnasium/{name}")
