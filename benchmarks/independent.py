@@ -43,7 +43,17 @@ LEARNERS = (
     "coma",
 )
 ON_POLICY = ("iac", "coma")
-IN_GRIDWORLDS = ("iql", "hysteretic", "distributed", "lenient", "nui", "likelihood_quantile", "coma")
+IN_GRIDWORLDS = (
+    "iql",
+    "fingerprint_iql",
+    "importance_iql",
+    "hysteretic",
+    "distributed",
+    "lenient",
+    "nui",
+    "likelihood_quantile",
+    "coma",
+)
 # Nothing lowers the values of distributed Q-learning again, so at a high rate it keeps whatever it overshoots by. A
 # table moves one entry at a time, and needs a higher one.
 RATES = {"distributed": 1e-3, "distributed, table": 5e-2}
