@@ -36,13 +36,13 @@ SETTINGS = replace(
 )
 
 
-def greedy_payoff(algorithm: str, seed: int, rounds: int) -> float:
+def greedy_payoff(algorithm: str, seed: int, rounds: int, learning_rate: float = LEARNING_RATE) -> float:
     """Train on the game with its actions shuffled; return what the team then plays for."""
     rng = np.random.default_rng(seed)
     payoff = QTRAN.payoff[np.ix_(*(rng.permutation(3) for _ in range(2)))]
     env = MatrixGameEnv(MatrixGame("qtran", payoff, QTRAN.source), COPIES, seed)
     assert SETTINGS.epsilon(0) == SETTINGS.epsilon(10**6) == 1.0  # uniform to the end
-    settings = LearnerSettings(td_lambda=0.0, learning_rate=LEARNING_RATE)
+    settings = LearnerSettings(td_lambda=0.0, learning_rate=learning_rate)
     learner = ALGORITHMS[algorithm](env.spec, seed=seed, agent=TableAgent, settings=settings)
     *_, last = train(env, learner, rounds * COPIES, settings=SETTINGS, seed=seed)
     return float(last["mean_return"] or 0.0)

@@ -16,17 +16,32 @@ from qtran_game import greedy_payoff  # noqa: E402
 QTRAN = catalogue["qtran"]
 
 
+QUICK = {"rounds": 80, "learning_rate": 3e-2}
+SLOW = {"rounds": 150, "learning_rate": 1e-2}  # where the larger rate finds it in fewer seeds
+
+
+@pytest.mark.timeout(900)  # ten trainings
 @pytest.mark.parametrize(
-    "algorithm", ["ow_qmix", "cw_qmix", "qtran_base", "qtran_alt", "qfix_sum", "qfix_mono", "qplex"]
+    ("algorithm", "how"),
+    [
+        ("ow_qmix", QUICK),
+        ("cw_qmix", QUICK),
+        ("qtran_base", QUICK),
+        ("qtran_alt", QUICK),
+        ("qfix_sum", QUICK),
+        ("qfix_mono", SLOW),
+        ("qplex", SLOW),
+    ],
 )
-def test_who_reaches_the_best_joint_action(algorithm):
-    """One seed, in three quarters of the steps; docs/results.md has ten seeds of each."""
-    assert greedy_payoff(algorithm, seed=1, rounds=225) == 8
+def test_who_reaches_the_best_joint_action(algorithm, how):
+    """In nine of ten seeds at least, in fewer steps than docs/results.md, which has ten seeds of each, too."""
+    assert [greedy_payoff(algorithm, seed, **how) for seed in range(10)].count(8) >= 9
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("algorithm", ["vdn", "qmix"])
 def test_who_does_not(algorithm):
-    assert greedy_payoff(algorithm, seed=1, rounds=225) == 0
+    assert 8 not in [greedy_payoff(algorithm, seed, **QUICK) for seed in range(10)]
 
 
 def test_why_not():
