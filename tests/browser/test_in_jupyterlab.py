@@ -185,43 +185,30 @@ def test_moved_by_keys_mouse_and_kernel_its_numbers_are_the_kernels(notebook: Pa
     assert page.problems == []
 
 
-def test_the_battle_player_has_its_place_where_it_was_made_out_of_sight(lab, page):
-    filler = ["for i in range(60):\n    print(i)"] * 6
-    made = """
-import numpy as np
+PLAYER = """
 from IPython.display import HTML
-from qmix_edu.battle_plots import Battle, battle_player
+from qmix_edu.battle_plots import battle_player
+from qmix_edu.records import load_record
 
-battle = Battle(
-    map_name="smax/1m",
-    targets=np.array([[-1, 0], [1, 0]]),
-    reward=np.array([0.0, 2.0]),
-    positions=np.array([[[0, 0], [4, 0]], [[2, 0], [4, 0]], [[2, 0], [4, 0]]], dtype=float),
-    health=np.array([[1, 1], [0.5, 1], [0.25, 0]]),
-    cooldown=np.zeros((3, 2)),
-    alive=np.array([[True, True], [True, True], [True, False]]),
-    teams=np.array([0, 1]),
-    types=("marine", "zealot"),
-    won=True,
-)
-HTML(battle_player(battle))
+HTML(battle_player(load_record("battle.json").episodes[0].battle))
 """
-    lab.write("player.ipynb", *filler, made, *filler)
+
+
+def test_the_battle_player_has_its_place_where_it_was_made_out_of_sight(lab, page):
+    save_record(untrained("smax/3m"), lab.root / "battle.json")
+    filler = ["for i in range(60):\n    print(i)"] * 6
+    lab.write("player.ipynb", *filler, PLAYER, *filler)
     lab.open(page, "player.ipynb")
     page.evaluate(SET_WINDOWING, "contentVisibility")  # what JupyterLab does unless told otherwise
     try:
         lab.run_all(page, "player.ipynb")
-        see_the_player(page)
+        picture = page.locator(".animation img")
+        picture.wait_for(state="attached")
+        page.evaluate("() => jupyterapp.shell.currentWidget.content.scrollToItem(6)")
+        page.wait_for_timeout(1000)
+        first = picture.get_attribute("src")
+        assert picture.evaluate("image => image.offsetHeight") > 100
+        page.get_by_label("Next frame").click()
+        page.wait_for_function("first => document.querySelector('.animation img').src !== first", arg=first)
     finally:
         page.evaluate(SET_WINDOWING, "none")
-
-
-def see_the_player(page: Page) -> None:
-    picture = page.locator(".animation img")
-    picture.wait_for(state="attached")
-    page.evaluate("() => jupyterapp.shell.currentWidget.content.scrollToItem(6)")
-    page.wait_for_timeout(1000)
-    first = picture.get_attribute("src")
-    assert picture.evaluate("image => image.offsetHeight") > 100
-    page.get_by_label("Next frame").click()
-    page.wait_for_function("first => document.querySelector('.animation img').src !== first", arg=first)
