@@ -41,7 +41,7 @@ def test_who_reaches_the_best_joint_action(algorithm, how):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("algorithm", ["vdn", "qmix"])
 def test_who_does_not(algorithm):
-    assert 8 not in [greedy_payoff(algorithm, seed, **QUICK) for seed in range(10)]
+    assert [greedy_payoff(algorithm, seed, **QUICK) for seed in range(10)] == [0] * 10
 
 
 def test_why_not():

@@ -1,4 +1,4 @@
-"""The teacher's guide says what the chapters' open questions lead to: each number again."""
+"""The teacher's guide says what open questions lead to: its numbers again, but those that take many trainings."""
 
 import itertools
 from functools import partial
